@@ -1,0 +1,25 @@
+//! Stores, index, health, lifecycle and reports of a fleet.
+//!
+//! The map, in the order data flows:
+//!
+//! 1. [`model`]: what is read back from a store.
+//! 2. [`index`]: a session's findings in memory; [`health`], [`lifecycle`], [`summary`], [`report`]:
+//!    pure functions of stored state and time.
+//! 3. [`store`]: the traits and the two stores, embedded and Redis.
+//! 4. [`maintain`]: the loop that recomputes what changed.
+//! 5. [`view`]: the cached view that dashboards read.
+
+pub mod model;
+
+pub mod index;
+
+pub mod health;
+pub mod lifecycle;
+pub mod report;
+pub mod summary;
+
+pub mod store;
+
+pub mod maintain;
+
+pub mod view;

@@ -1,0 +1,1 @@
+//! Rules of life and death: workers and executions.

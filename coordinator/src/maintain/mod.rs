@@ -1,0 +1,1 @@
+//! The coordinator process: what changed is recomputed.

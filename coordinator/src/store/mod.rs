@@ -1,0 +1,92 @@
+//! Where a fleet lives: what is read, what is maintained, and the two stores that do it.
+
+pub mod memory;
+pub mod redis;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fleet_worker_sdk::session::ExecutionState;
+use fleet_worker_sdk::{Bot, BotId, Command, Repository, Result, SessionId, WorkerId, Write};
+use tokio::sync::{RwLock, broadcast};
+
+use crate::index::Index;
+use crate::model::{Derived, FeedEntry, Rollup, Run, Session, SessionFacts, Update, Worker};
+
+/// Runs kept of a bot, over all partitions about 16 times as many in Redis: only the latest are read.
+pub const MAX_RUNS: usize = 256;
+
+/// Which sessions to list, latest change first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionQuery {
+    /// Only of this repository.
+    pub repository: Option<Repository>,
+    /// Only those that changed before this one: the last of the page before.
+    pub after: Option<SessionCursor>,
+    /// At most this many.
+    pub limit: usize,
+}
+
+/// A place in the list of sessions: time of the last change in milliseconds, then id.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SessionCursor {
+    /// Milliseconds since 1970 of the last change.
+    pub changed_ms: i64,
+    /// The session.
+    pub session: SessionId,
+}
+
+/// A session's findings, folded. Shared: read under the lock, never clone the index.
+pub type Findings = Arc<RwLock<Index>>;
+
+/// What the dashboard and the coordinator read.
+#[async_trait]
+pub trait Read: Write {
+    /// Sessions, latest change first, ties by id descending.
+    async fn sessions(&self, query: &SessionQuery) -> Result<Vec<Session>>;
+    /// A session with its counters, at one moment.
+    async fn facts(&self, session: &SessionId) -> Result<SessionFacts>;
+    /// A session's findings, up to date with every push acknowledged before the call.
+    async fn findings(&self, session: &SessionId) -> Result<Findings>;
+    /// Registered bots, by id.
+    async fn bots(&self) -> Result<Vec<Bot>>;
+    /// Workers heard of within a day, by id.
+    async fn workers(&self) -> Result<Vec<Worker>>;
+    /// Finished executions of a bot, oldest first, at most [`MAX_RUNS`].
+    async fn runs(&self, bot: &BotId) -> Result<Vec<Run>>;
+    /// Sums over the fleet.
+    async fn rollup(&self) -> Result<Rollup>;
+    /// Hints of changes, from now on.
+    fn updates(&self) -> broadcast::Receiver<Update>;
+    /// Whether the store takes writes now; the error says why not.
+    async fn check(&self) -> Result<()>;
+    /// The store's address for people, without secrets: `memory`, `redis://host:6379`.
+    fn address(&self) -> String;
+}
+
+/// What a coordinator does with it.
+#[async_trait]
+pub trait Maintain: Read {
+    /// Changes to look at: those of dead coordinators first, then new ones; waits up to `wait`.
+    async fn changes(&self, consumer: &str, wait: Duration) -> Result<Vec<FeedEntry>>;
+    /// Takes entries off the feed.
+    async fn settle(&self, entries: &[FeedEntry]) -> Result<()>;
+    /// Stores a computed result, unless the session has moved on; says whether it was stored.
+    /// Announces [`Update::Session`], and keeps the rollup.
+    async fn derive(&self, session: &SessionId, derived: &Derived) -> Result<bool>;
+    /// Gives a worker a command, delivered with its next beat.
+    async fn command(&self, worker: &WorkerId, command: Command) -> Result<()>;
+    /// Forgets a worker that is dead or stopped.
+    async fn forget(&self, worker: &WorkerId) -> Result<()>;
+    /// Announces a change that no session carries.
+    async fn announce(&self, update: Update) -> Result<()>;
+}
+
+/// A store of either kind.
+pub type SharedStore = Arc<dyn Maintain>;
+
+/// Whether an outcome belongs into the bot's series: skipped executions did not run.
+pub fn is_run(outcome: ExecutionState) -> bool {
+    matches!(outcome, ExecutionState::Completed | ExecutionState::Failed)
+}

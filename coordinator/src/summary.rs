@@ -1,0 +1,1 @@
+//! What an import did: counted against the session and its baseline.

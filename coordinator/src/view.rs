@@ -1,0 +1,1 @@
+//! The cached view that dashboards read.

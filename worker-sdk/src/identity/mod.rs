@@ -1,0 +1,1 @@
+//! How a finding is recognised in the next scan.

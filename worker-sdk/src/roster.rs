@@ -1,0 +1,1 @@
+//! The classic bots, as a preset.

@@ -1,0 +1,1 @@
+//! How findings are stored: a versioned codec.
