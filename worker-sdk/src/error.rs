@@ -91,7 +91,7 @@ impl Error {
     }
 
     /// An [`Error::NotFound`].
-    pub fn not_found(what: impl Into<String>, id: impl ToString) -> Self {
+    pub fn not_found(what: impl Into<String>, id: &(impl ToString + ?Sized)) -> Self {
         Self::NotFound {
             what: what.into(),
             id: id.to_string(),
@@ -104,7 +104,7 @@ impl Error {
     }
 
     /// An [`Error::Protocol`].
-    pub fn protocol(why: impl ToString) -> Self {
+    pub fn protocol(why: impl std::fmt::Display) -> Self {
         Self::Protocol {
             why: why.to_string(),
         }

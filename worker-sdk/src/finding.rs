@@ -260,6 +260,13 @@ impl Default for Suppression {
     }
 }
 
+impl Suppression {
+    /// Whether it takes effect: it was neither rejected nor is it still under review.
+    pub fn holds(&self) -> bool {
+        self.status != "rejected" && self.status != "underReview"
+    }
+}
+
 impl Default for Finding {
     fn default() -> Self {
         Self {
@@ -353,20 +360,12 @@ impl Finding {
 
     /// What it weighs: critical from a security severity of 9, else its severity.
     pub fn weight_class(&self) -> WeightClass {
-        match self.severity() {
-            Severity::Suggestion => WeightClass::Suggestion,
-            _ if self.security_severity.is_some_and(|s| s >= 9.0) => WeightClass::Critical,
-            Severity::Error => WeightClass::Error,
-            Severity::Warning => WeightClass::Warning,
-            Severity::Info => WeightClass::Info,
-        }
+        WeightClass::of(self.severity(), self.security_severity)
     }
 
     /// Whether a suppression holds: one that is neither rejected nor under review.
     pub fn is_suppressed(&self) -> bool {
-        self.suppressions
-            .iter()
-            .any(|s| s.status != "rejected" && s.status != "underReview")
+        self.suppressions.iter().any(Suppression::holds)
     }
 
     /// The primary file, empty where there is none.

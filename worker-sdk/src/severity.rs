@@ -102,6 +102,19 @@ words!(
     }
 );
 
+impl WeightClass {
+    /// Critical from a security severity of 9, else the severity; a suggestion stays one.
+    pub fn of(severity: Severity, security_severity: Option<f32>) -> Self {
+        match severity {
+            Severity::Suggestion => Self::Suggestion,
+            _ if security_severity.is_some_and(|s| s >= 9.0) => Self::Critical,
+            Severity::Error => Self::Error,
+            Severity::Warning => Self::Warning,
+            Severity::Info => Self::Info,
+        }
+    }
+}
+
 impl From<Level> for Severity {
     fn from(level: Level) -> Self {
         match level {
