@@ -89,11 +89,7 @@ pub struct Session {
 
 /// Open while anything is pending or running, or nothing has begun.
 pub fn session_state(executions: &[Execution]) -> SessionState {
-    if !executions.is_empty() && executions.iter().all(|e| e.state.is_finished()) {
-        SessionState::Complete
-    } else {
-        SessionState::Open
-    }
+    SessionState::of(executions)
 }
 
 /// A session with all that its health is made of, read at one moment.

@@ -91,7 +91,7 @@ impl Error {
     }
 
     /// An [`Error::NotFound`].
-    pub fn not_found(what: impl Into<String>, id: &(impl ToString + ?Sized)) -> Self {
+    pub fn not_found(what: impl Into<String>, id: impl ToString) -> Self {
         Self::NotFound {
             what: what.into(),
             id: id.to_string(),

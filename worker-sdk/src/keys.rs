@@ -1,1 +1,328 @@
-//! Every key name.
+//! Every key name, with its type, who writes it and who reads it. No other file makes one.
+//!
+//! Keys of a partition carry its hash tag, `{p7}`, so that a function finds all of a session's
+//! keys in one slot; what belongs to the whole fleet carries `{ctl}`. Outside strings reach a key
+//! name only as a checked id or as a hash.
+
+use crate::error::{Error, Result};
+use crate::ids::{BotId, Partition, ProducerId, Repository, SessionId, WorkerId};
+use crate::session::OpenSession;
+
+/// The namespace used unless one is given.
+pub const DEFAULT_NAMESPACE: &str = "fleet";
+
+/// Version of the layout below. A client refuses a fleet of another one.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Makes the key names of one fleet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keys {
+    namespace: String,
+}
+
+/// All keys of one session, in the order in which functions take them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionKeys {
+    /// HASH; see [`Keys::session`].
+    pub session: String,
+    /// STREAM; see [`Keys::log`].
+    pub log: String,
+    /// ZSET; see [`Keys::index`].
+    pub index: String,
+    /// HASH; see [`Keys::counts`].
+    pub counts: String,
+    /// HASH; see [`Keys::rules`].
+    pub rules: String,
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self {
+            namespace: DEFAULT_NAMESPACE.to_owned(),
+        }
+    }
+}
+
+impl Keys {
+    /// Keys in `namespace`, `[A-Za-z0-9._-]{1,64}`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the namespace is not of that form.
+    pub fn new(namespace: &str) -> Result<Self> {
+        match BotId::new(namespace) {
+            Ok(_) => Ok(Self {
+                namespace: namespace.to_owned(),
+            }),
+            Err(Error::Invalid { why, .. }) => Err(Error::invalid("namespace", why)),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// The namespace.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    fn control(&self, name: &str) -> String {
+        format!("{}:{{ctl}}:{name}", self.namespace)
+    }
+
+    fn partition(&self, partition: Partition, name: &str) -> String {
+        format!("{}:{{p{}}}:{name}", self.namespace, partition.0)
+    }
+
+    /// HASH: schema version, partitions. Written once by the coordinator that creates the fleet;
+    /// read by every client when it connects.
+    pub fn meta(&self) -> String {
+        self.control("meta")
+    }
+
+    /// HASH: bot -> its registration as JSON. Written by workers; read by all.
+    pub fn bots(&self) -> String {
+        self.control("bots")
+    }
+
+    /// ZSET: worker -> last heartbeat in milliseconds, Redis time. Written by `fleet_beat`, pruned
+    /// by coordinators; read by coordinators and dashboards.
+    pub fn workers(&self) -> String {
+        self.control("workers")
+    }
+
+    /// HASH: what a worker last said, its progress time and pending command. Written by
+    /// `fleet_beat` and `fleet_command`; read by coordinators and dashboards. Expires a day after
+    /// the last beat.
+    pub fn worker(&self, worker: &WorkerId) -> String {
+        self.control(&format!("worker:{worker}"))
+    }
+
+    /// HASH: last sequence of a producer and the answer to it. Written by every sequenced
+    /// function; read on reconnect. Expires 7 days after its last use.
+    pub fn producer(&self, partition: Partition, producer: &ProducerId) -> String {
+        self.partition(partition, &format!("producer:{producer}"))
+    }
+
+    /// STREAM, group [`Keys::GROUP`]: one entry an accepted change (session, version). Written by
+    /// every function that changes a session; consumed by coordinators; trimmed.
+    pub fn feed(&self, partition: Partition) -> String {
+        self.partition(partition, "feed")
+    }
+
+    /// The consumer group of coordinators on every feed.
+    pub const GROUP: &'static str = "coordinators";
+
+    /// ZSET: session -> last change in milliseconds, Redis time. Written with every change; read
+    /// by lists and by the resync.
+    pub fn sessions(&self, partition: Partition) -> String {
+        self.partition(partition, "sessions")
+    }
+
+    /// STRING: the session of (repository, ref, commit, run). Written by `fleet_open`.
+    pub fn open(&self, partition: Partition, open: &OpenSession) -> String {
+        let mut hasher = blake3::Hasher::new();
+        for part in [
+            open.repository.as_str(),
+            &open.git_ref,
+            &open.commit,
+            &open.run,
+        ] {
+            hasher.update(part.as_bytes());
+            hasher.update(&[0]);
+        }
+        let hash = hasher.finalize().to_hex();
+        self.partition(
+            partition,
+            &format!("open:{}", hash.get(..32).unwrap_or_default()),
+        )
+    }
+
+    /// HASH: the session: repository, ref, commit, run, times, executions, version, generation,
+    /// totals, health. Written by every function of the session; read by all.
+    pub fn session(&self, session: &SessionId) -> String {
+        self.partition(session.partition(), &format!("s:{session}"))
+    }
+
+    /// STREAM: batches of new findings and repeats, in order; never trimmed while the session
+    /// lives. Written by `fleet_push`; folded by readers.
+    pub fn log(&self, session: &SessionId) -> String {
+        self.partition(session.partition(), &format!("s:{session}:log"))
+    }
+
+    /// ZSET: fingerprint (16 bytes) -> severity rank and order. Written by `fleet_push`.
+    pub fn index(&self, session: &SessionId) -> String {
+        self.partition(session.partition(), &format!("s:{session}:index"))
+    }
+
+    /// HASH: findings by bot and severity (`b`), category (`c`), weight class and rule (`w`);
+    /// see [`count`]. Written by `fleet_push`; read for health.
+    pub fn counts(&self, session: &SessionId) -> String {
+        self.partition(session.partition(), &format!("s:{session}:counts"))
+    }
+
+    /// HASH: rule -> its texts as JSON, once a session. Written by `fleet_push`; read with a fold.
+    pub fn rules(&self, session: &SessionId) -> String {
+        self.partition(session.partition(), &format!("s:{session}:rules"))
+    }
+
+    /// All keys of a session.
+    pub fn of_session(&self, session: &SessionId) -> SessionKeys {
+        SessionKeys {
+            session: self.session(session),
+            log: self.log(session),
+            index: self.index(session),
+            counts: self.counts(session),
+            rules: self.rules(session),
+        }
+    }
+
+    /// HASH: the partition's sums for the fleet's health. Written by `fleet_push`, `fleet_open`
+    /// and `fleet_derive`; read by dashboards and coordinators.
+    pub fn rollup(&self, partition: Partition) -> String {
+        self.partition(partition, "rollup")
+    }
+
+    /// STREAM: one entry a finished execution of `bot` in this partition, latest 256. Written by
+    /// the completing transition; folded into the bot's series.
+    pub fn runs(&self, partition: Partition, bot: &BotId) -> String {
+        self.partition(partition, &format!("runs:{bot}"))
+    }
+
+    /// HASH: the latest-opened session of a repository whose quality is known, and that quality.
+    /// Written by `fleet_derive`; part of the rollup.
+    pub fn repository_quality(&self, partition: Partition, repository: &Repository) -> String {
+        self.partition(partition, &format!("r:{repository}:quality"))
+    }
+
+    /// HASH: scope (repository, bot, ref) -> last complete session, what the next one is compared
+    /// with. Written by the completing transition; read by imports.
+    pub fn baselines(&self, partition: Partition) -> String {
+        self.partition(partition, "baselines")
+    }
+
+    /// STREAM: dead letters and quarantined batches, with the reason. Written by
+    /// `fleet_quarantine`.
+    pub fn dead(&self, partition: Partition) -> String {
+        self.partition(partition, "dead")
+    }
+
+    /// Pub/sub channel of [hints](crate::keys) of what changed: never the truth. Published by
+    /// functions; heard by dashboards and coordinators.
+    pub fn updates(&self) -> String {
+        format!("{}:updates", self.namespace)
+    }
+}
+
+/// The field of [`Keys::baselines`] that holds a scope.
+pub fn baseline_field(repository: &Repository, bot: &BotId, git_ref: &str) -> String {
+    format!("{repository} {bot} {git_ref}")
+}
+
+/// Field names of the counts hash.
+pub mod count {
+    use crate::ids::BotId;
+    use crate::severity::{Severity, WeightClass};
+
+    /// Findings of a bot with a severity; `None`: suppressed ones, of any severity.
+    pub fn bot(bot: &BotId, severity: Option<Severity>) -> String {
+        format!(
+            "b:{}:{bot}",
+            severity.map_or("suppressed", Severity::as_str)
+        )
+    }
+
+    /// Open findings of a category.
+    pub fn category(category: &str) -> String {
+        format!("c:{category}")
+    }
+
+    /// Open findings of a rule in a weight class.
+    pub fn rule(class: WeightClass, rule: &str) -> String {
+        format!("w:{class}:{rule}")
+    }
+
+    /// What a field counts.
+    #[derive(Debug, PartialEq, Eq)]
+    pub enum Field<'a> {
+        /// A bot's findings of a severity; `None`: suppressed.
+        Bot(&'a str, Option<Severity>),
+        /// A category's open findings.
+        Category(&'a str),
+        /// A rule's open findings in a weight class.
+        Rule(WeightClass, &'a str),
+    }
+
+    /// Reads a field name back.
+    pub fn parse(field: &str) -> Option<Field<'_>> {
+        let (kind, rest) = field.split_once(':')?;
+        match kind {
+            "c" => Some(Field::Category(rest)),
+            "b" => match rest.split_once(':')? {
+                ("suppressed", bot) => Some(Field::Bot(bot, None)),
+                (severity, bot) => Some(Field::Bot(bot, Some(severity.parse().ok()?))),
+            },
+            "w" => {
+                let (class, rule) = rest.split_once(':')?;
+                Some(Field::Rule(class.parse().ok()?, rule))
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::count::Field;
+    use super::*;
+    use crate::severity::{Severity, WeightClass};
+
+    #[test]
+    fn keys_of_a_session_lie_in_its_slot() {
+        let keys = Keys::default();
+        let session = SessionId::fresh(Partition(7));
+        let all = keys.of_session(&session);
+        for key in [&all.session, &all.log, &all.index, &all.counts, &all.rules] {
+            assert!(key.starts_with("fleet:{p7}:s:p7-"), "{key}");
+        }
+    }
+
+    #[test]
+    fn an_open_key_depends_on_every_part() {
+        let keys = Keys::default();
+        let base = OpenSession::new("acme/shop").unwrap();
+        let others = [
+            OpenSession::new("acme/shop2").unwrap(),
+            base.clone().git_ref("main"),
+            base.clone().commit("main"),
+            base.clone().run("main"),
+        ];
+        let made: std::collections::HashSet<_> = others
+            .iter()
+            .chain([&base])
+            .map(|open| keys.open(Partition(1), open))
+            .collect();
+        assert_eq!(made.len(), 5);
+    }
+
+    #[test]
+    fn count_fields_read_back() {
+        let bot = BotId::new("semgrep").unwrap();
+        assert_eq!(
+            count::parse(&count::bot(&bot, Some(Severity::Error))),
+            Some(Field::Bot("semgrep", Some(Severity::Error)))
+        );
+        assert_eq!(
+            count::parse(&count::bot(&bot, None)),
+            Some(Field::Bot("semgrep", None))
+        );
+        assert_eq!(
+            count::parse(&count::rule(WeightClass::Critical, "a:b:c")),
+            Some(Field::Rule(WeightClass::Critical, "a:b:c"))
+        );
+        assert_eq!(count::parse("w:nothing:x"), None);
+    }
+
+    #[test]
+    fn a_namespace_cannot_move_a_slot() {
+        assert!(Keys::new("a{b}").is_err());
+        assert!(Keys::new("fleet-2").is_ok());
+    }
+}

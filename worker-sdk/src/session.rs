@@ -161,6 +161,17 @@ words!(
     }
 );
 
+impl SessionState {
+    /// Open while anything is pending or running, or nothing has begun.
+    pub fn of(executions: &[Execution]) -> Self {
+        if !executions.is_empty() && executions.iter().all(|e| e.state.is_finished()) {
+            Self::Complete
+        } else {
+            Self::Open
+        }
+    }
+}
+
 /// One bot's part in a session.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Execution {

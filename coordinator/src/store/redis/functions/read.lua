@@ -1,0 +1,21 @@
+-- fleet_facts_1: a session, its counts and the size of its index, at one moment.
+-- KEYS: session, counts, index
+-- Answers {session fields, count fields, members}; no fields at all: there is no such session.
+local function facts(keys)
+  return {redis.call('HGETALL', keys[1]), redis.call('HGETALL', keys[2]), redis.call('ZCARD', keys[3])}
+end
+
+-- fleet_tail_1: what was logged after an entry, with what a fold is checked against.
+-- KEYS: session, log
+-- ARGV: id of the last entry folded, or '-' for none; entries at most
+-- Answers {generation, total, quarantined, entries}; refuses with NOTFOUND.
+local function tail(keys, args)
+  local session = redis.call('HMGET', keys[1], 'generation', 'total', 'quarantined')
+  if not session[1] then return refuse('NOTFOUND', 'session|') end
+  local from = args[1] == '-' and '-' or '(' .. args[1]
+  local entries = redis.call('XRANGE', keys[2], from, '+', 'COUNT', args[2])
+  return {session[1], session[2], session[3], entries}
+end
+
+redis.register_function{function_name = 'fleet_facts_1', callback = facts, flags = {'no-writes'}}
+redis.register_function{function_name = 'fleet_tail_1', callback = tail, flags = {'no-writes'}}
