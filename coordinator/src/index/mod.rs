@@ -1,5 +1,295 @@
-//! A session's findings in memory: posting lists, counters, pages.
+//! A session's findings in memory: encoded bodies, hot columns, posting lists, counters, pages.
+//!
+//! A store folds a session's log into an [`Index`] and appends what comes later; findings are
+//! never taken out, so that a position stays valid for the index's life. In reading order:
+//! [`query`] is what callers ask and get; the rest is how it is answered.
+
+pub mod query;
+
+mod bodies;
+
+mod names;
+
+mod counters;
+
+mod matcher;
+
+mod page;
+
+mod view;
+
+use std::collections::{BTreeMap, HashMap};
+
+use fleet_worker_sdk::finding::MAX_FINDING_BYTES;
+use fleet_worker_sdk::{
+    Again, BotId, Error, Fingerprint, Level, Region, Result, Rule, Severity, WeightClass, wire,
+};
+use jiff::Timestamp;
+
+pub use query::{Cursor, Filter, FindingView, Page, PageQuery, Sort, Suppression};
+
+use crate::model::{Counts, Tally};
+use bodies::{Bodies, Body, Span};
+use counters::Counters;
+use names::Names;
+
+/// Most findings of one index: positions are 32 bits wide.
+pub const MAX_FINDINGS: usize = u32::MAX as usize;
+
+/// The columns a filter or a sort looks at, 28 bytes, in order of arrival.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    bot: u32,
+    category: u32,
+    rule: u32,
+    file: u32,
+    line: u32,
+    occurrences: u32,
+    severity: Severity,
+    class: WeightClass,
+    suppressed: bool,
+}
+
+/// Where a finding's encoding lies, and its texts in it.
+#[derive(Clone, Copy, Debug)]
+struct Stored {
+    body: Body,
+    message: Span,
+    element: Span,
+}
+
+/// Positions of findings, ascending, by the id of a name or the number of a word.
+type Postings = Vec<Vec<u32>>;
 
 /// The folded findings of a session.
 #[derive(Debug, Default)]
-pub struct Index {}
+pub struct Index {
+    bodies: Bodies,
+    positions: HashMap<Fingerprint, u32>,
+    fingerprints: Vec<Fingerprint>,
+    rows: Vec<Row>,
+    stored: Vec<Stored>,
+    /// Time of arrival from this position on: a batch has one, its findings need not repeat it.
+    times: Vec<(u32, Timestamp)>,
+    bots: Names,
+    bot_ids: Vec<BotId>,
+    categories: Names,
+    rule_names: Names,
+    files: Names,
+    by_bot: Postings,
+    by_category: Postings,
+    by_rule: Postings,
+    by_file: Postings,
+    by_severity: Postings,
+    by_class: Postings,
+    counters: Counters,
+    rules: BTreeMap<String, Rule>,
+}
+
+/// What is compared to tell an updated finding from an unchanged one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// SARIF level.
+    pub level: Level,
+    /// Message.
+    pub message: String,
+    /// Region in the primary file.
+    pub region: Option<Region>,
+    /// A suppression holds.
+    pub suppressed: bool,
+}
+
+impl Index {
+    /// An index without findings.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a finding of `bot` in the wire encoding, received at `at`. False, and nothing changes,
+    /// when its fingerprint is known already.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when `body` is no finding, [`Error::TooLarge`] over the limits; nothing
+    /// changes then either.
+    pub fn add(&mut self, bot: &BotId, at: Timestamp, body: &[u8]) -> Result<bool> {
+        let columns = wire::columns(body)?;
+        if self.positions.contains_key(&columns.fingerprint) {
+            return Ok(false);
+        }
+        let position = self.room_for(body)?;
+        let row = Row {
+            bot: self.bot_id(bot),
+            category: self.categories.intern(&columns.category),
+            rule: self.rule_names.intern(&columns.rule_id),
+            file: self.files.intern(&columns.uri),
+            line: columns.region.map_or(0, |region| region.start_line),
+            occurrences: columns.occurrence_count,
+            severity: columns.severity(),
+            class: columns.weight_class(),
+            suppressed: columns.suppressed,
+        };
+        let element = columns.element.as_deref().unwrap_or_default();
+        self.stored.push(Stored {
+            message: bodies::span_of(body, &columns.message),
+            element: bodies::span_of(body, element),
+            body: self.bodies.push(body),
+        });
+        self.positions.insert(columns.fingerprint, position);
+        self.fingerprints.push(columns.fingerprint);
+        if self.times.last().is_none_or(|(_, last)| *last != at) {
+            self.times.push((position, at));
+        }
+        self.post(position, &row);
+        self.counters.count(&row);
+        self.rows.push(row);
+        Ok(true)
+    }
+
+    fn room_for(&self, body: &[u8]) -> Result<u32> {
+        let too_large = |what: &str, size: usize, limit: usize| Error::TooLarge {
+            what: what.to_owned(),
+            size: size as u64,
+            limit: limit as u64,
+        };
+        if body.len() > MAX_FINDING_BYTES {
+            return Err(too_large("finding", body.len(), MAX_FINDING_BYTES));
+        }
+        let position = self.rows.len();
+        if position >= MAX_FINDINGS {
+            return Err(too_large("session", position, MAX_FINDINGS));
+        }
+        Ok(position as u32)
+    }
+
+    fn bot_id(&mut self, bot: &BotId) -> u32 {
+        let id = self.bots.intern(bot.as_str());
+        if id as usize == self.bot_ids.len() {
+            self.bot_ids.push(bot.clone());
+        }
+        id
+    }
+
+    fn post(&mut self, position: u32, row: &Row) {
+        post(&mut self.by_bot, row.bot, position);
+        post(&mut self.by_category, row.category, position);
+        post(&mut self.by_rule, row.rule, position);
+        post(&mut self.by_file, row.file, position);
+        post(&mut self.by_severity, row.severity as u32, position);
+        post(&mut self.by_class, row.class as u32, position);
+    }
+
+    /// Notes that a finding was seen again: its occurrences become those of `again`, if more.
+    /// A fingerprint that is not here changes nothing.
+    pub fn again(&mut self, again: &Again) {
+        let position = self.positions.get(&again.fingerprint);
+        if let Some(row) = position.and_then(|at| self.rows.get_mut(*at as usize)) {
+            row.occurrences = row.occurrences.max(again.occurrences);
+        }
+    }
+
+    /// Adds texts of rules; those of a rule that has some are replaced.
+    pub fn set_rules(&mut self, rules: BTreeMap<String, Rule>) {
+        self.rules.extend(rules);
+    }
+
+    /// Texts of rules, by rule id.
+    pub fn rules(&self) -> &BTreeMap<String, Rule> {
+        &self.rules
+    }
+
+    /// Number of findings.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is no finding.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Whether a finding is here.
+    pub fn contains(&self, fingerprint: &Fingerprint) -> bool {
+        self.positions.contains_key(fingerprint)
+    }
+
+    /// A finding, whole.
+    pub fn get(&self, fingerprint: &Fingerprint) -> Option<FindingView> {
+        let position = self.positions.get(fingerprint)?;
+        self.view(*position)
+    }
+
+    /// What is compared of a finding between two sessions.
+    pub fn observed(&self, fingerprint: &Fingerprint) -> Option<Observed> {
+        let position = self.positions.get(fingerprint)?;
+        let stored = self.stored.get(*position as usize)?;
+        let columns = wire::columns(self.bodies.get(stored.body)).ok()?;
+        Some(Observed {
+            level: columns.level,
+            message: columns.message.into_owned(),
+            region: columns.region,
+            suppressed: columns.suppressed,
+        })
+    }
+
+    /// A page of the findings that pass a filter, sorted.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the cursor belongs to another sort, or to a finding that is not here.
+    pub fn query(&self, query: &PageQuery) -> Result<Page> {
+        page::of(self, query)
+    }
+
+    /// The counters, at a cost that does not grow with the findings.
+    pub fn counts(&self) -> Counts {
+        self.counters
+            .counts(&self.bot_ids, &self.categories, &self.rule_names)
+    }
+
+    /// Findings by severity, at a constant cost.
+    pub fn tally(&self) -> Tally {
+        self.counters.tally()
+    }
+
+    /// Fingerprints in order of arrival: of one bot, or of all.
+    pub fn fingerprints(&self, bot: Option<&BotId>) -> impl Iterator<Item = Fingerprint> + '_ {
+        let of_bot = bot.map(|bot| {
+            let id = self.bots.id(bot.as_str());
+            id.and_then(|id| self.by_bot.get(id as usize))
+                .map_or(&[][..], Vec::as_slice)
+        });
+        let all = if bot.is_none() {
+            self.fingerprints.as_slice()
+        } else {
+            &[]
+        };
+        let one = of_bot.unwrap_or_default().iter();
+        let one = one.filter_map(|at| self.fingerprints.get(*at as usize));
+        all.iter().chain(one).copied()
+    }
+
+    /// Bytes it takes, about: what a cache weighs it by.
+    pub fn weight(&self) -> usize {
+        /// Fingerprint and position in the map with its spare room; the fingerprint, the columns,
+        /// and six posting lists with theirs.
+        const PER_FINDING: usize = 40 + 16 + 28 + 20 + 6 * 6;
+        /// A rule's name and texts, when they are short.
+        const PER_RULE: usize = 256;
+        let names = [&self.bots, &self.categories, &self.rule_names, &self.files];
+        let names: usize = names.iter().map(|names| names.weight()).sum();
+        size_of::<Self>()
+            + self.bodies.weight()
+            + names
+            + self.rows.capacity() * PER_FINDING
+            + self.rules.len() * PER_RULE
+    }
+}
+
+fn post(postings: &mut Postings, list: u32, position: u32) {
+    let list = list as usize;
+    if list >= postings.len() {
+        postings.resize_with(list + 1, Vec::new);
+    }
+    if let Some(list) = postings.get_mut(list) {
+        list.push(position);
+    }
+}
