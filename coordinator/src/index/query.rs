@@ -36,6 +36,7 @@ pub struct Filter {
     pub suppression: Suppression,
 }
 
+/// Words of a choice, as the SDK has them: every value, its text, and back.
 macro_rules! word {
     ($name:ident, $what:literal { $($variant:ident = $text:literal),+ }) => {
         impl $name {
@@ -48,23 +49,25 @@ macro_rules! word {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(self.as_str())
             }
         }
 
-        impl FromStr for $name {
-            type Err = Error;
-            fn from_str(text: &str) -> Result<Self, Error> {
+        impl std::str::FromStr for $name {
+            type Err = fleet_worker_sdk::Error;
+            fn from_str(text: &str) -> Result<Self, fleet_worker_sdk::Error> {
                 match text {
                     $($text => Ok(Self::$variant),)+
-                    _ => Err(Error::invalid($what, format!("`{text}` is not one of {}", [$($text),+].join(", ")))),
+                    _ => Err(fleet_worker_sdk::Error::invalid($what, format!("`{text}` is not one of {}", [$($text),+].join(", ")))),
                 }
             }
         }
     };
 }
+
+pub(crate) use word;
 
 /// Open findings, suppressed ones, or both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
