@@ -21,6 +21,14 @@ pub(crate) mod sessions;
 
 pub(crate) mod push;
 
+pub(crate) mod filter;
+
+pub(crate) mod findings;
+
+pub(crate) mod health;
+
+pub(crate) mod report;
+
 use std::convert::Infallible;
 
 use serde::Serialize;
@@ -91,6 +99,12 @@ pub fn routes(context: &Context) -> BoxedFilter<(Response,)> {
         .or(sessions::routes(context))
         .unify()
         .or(push::routes(context))
+        .unify()
+        .or(findings::routes(context))
+        .unify()
+        .or(health::routes(context))
+        .unify()
+        .or(report::routes(context))
         .unify()
         .or(overview())
         .unify();

@@ -9,6 +9,8 @@
 
 pub(crate) mod show;
 
+pub(crate) mod session;
+
 pub(crate) mod assets;
 
 use askama::Template;
@@ -23,8 +25,11 @@ use crate::api::secure;
 use crate::context::Context;
 
 /// Every page and asset.
-pub fn routes(_context: &Context) -> BoxedFilter<(Response,)> {
-    assets::routes()
+pub fn routes(context: &Context) -> BoxedFilter<(Response,)> {
+    session::routes(context)
+        .or(assets::routes())
+        .unify()
+        .boxed()
 }
 
 /// What went wrong, as a page.
