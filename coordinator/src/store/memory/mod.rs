@@ -1,1 +1,307 @@
-//! The embedded store.
+//! The embedded store: a fleet in this process's memory, gone with it.
+//!
+//! One small lock holds everything but the indexes; each session's index has its own, so that
+//! pushes into different sessions index at the same time. Whoever changes an index takes it
+//! first and the small lock second: what the small lock shows as counted is then either in the
+//! index or about to be, and nobody reads the index in between.
+
+mod execution;
+mod feed;
+mod producers;
+mod rollup;
+mod session;
+mod state;
+mod workers;
+
+#[cfg(test)]
+mod tests;
+
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fleet_worker_sdk::push::MAX_BATCH_BYTES;
+use fleet_worker_sdk::{
+    Batch, Beat, BeatAnswer, Bot, BotId, Command, Error, Execution, OpenSession, Opened,
+    Partitions, ProducerId, Progress, PushAnswer, Result, SessionId, Transition, Version, WorkerId,
+    Write, wire,
+};
+use jiff::Timestamp;
+use tokio::sync::{Notify, broadcast};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use self::state::State;
+use super::{Findings, Maintain, Read, SessionQuery};
+use crate::index::Index;
+use crate::model::{Derived, FeedEntry, Rollup, Run, Session, SessionFacts, Update, Worker};
+
+/// Hints kept for a listener that is behind: a burst of a second. One further behind hears that
+/// it lagged, and looks at everything again.
+const UPDATES: usize = 1_024;
+
+/// Where a store takes the time from.
+pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// A fleet in memory.
+pub struct MemoryStore {
+    state: Mutex<State>,
+    fed: Arc<Notify>,
+    updates: broadcast::Sender<Update>,
+    clock: Clock,
+}
+
+impl MemoryStore {
+    /// An empty fleet of so many partitions, on the system's clock.
+    pub fn new(partitions: Partitions) -> Self {
+        Self::with_clock(partitions, Box::new(Timestamp::now))
+    }
+
+    /// An empty fleet that takes the time from `clock`, cut to milliseconds.
+    pub fn with_clock(partitions: Partitions, clock: Clock) -> Self {
+        let fed = Arc::new(Notify::new());
+        Self {
+            state: Mutex::new(State::new(partitions, Arc::clone(&fed))),
+            fed,
+            updates: broadcast::Sender::new(UPDATES),
+            clock,
+        }
+    }
+
+    /// The state, and the time read under its lock: what is applied later has no earlier time.
+    fn lock(&self) -> (MutexGuard<'_, State>, Timestamp) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = (self.clock)();
+        let cut = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
+        (state, cut)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.lock().0
+    }
+
+    fn hint(&self, update: Update) {
+        // Nobody listening is no error.
+        let _ = self.updates.send(update);
+    }
+}
+
+#[async_trait]
+impl Write for MemoryStore {
+    async fn register(&self, bot: &Bot) -> Result<()> {
+        bot.check()?;
+        self.state().bots.insert(bot.id.clone(), bot.clone());
+        self.hint(Update::Workers);
+        Ok(())
+    }
+
+    async fn beat(&self, beat: &Beat) -> Result<BeatAnswer> {
+        let heard = {
+            let (mut state, now) = self.lock();
+            state.workers.beat(beat, now)
+        };
+        if heard.moved {
+            self.hint(Update::Workers);
+        }
+        Ok(BeatAnswer {
+            command: heard.command,
+        })
+    }
+
+    async fn open(&self, open: &OpenSession) -> Result<Opened> {
+        open.check()?;
+        let (mut state, now) = self.lock();
+        state.open(open, now)
+    }
+
+    async fn transition(&self, transition: &Transition) -> Result<Execution> {
+        let (mut state, now) = self.lock();
+        state.transition(transition, now)
+    }
+
+    async fn push(&self, batch: &Batch) -> Result<PushAnswer> {
+        batch.check()?;
+        let bodies = encode(batch)?;
+        let findings = self.findings(&batch.session).await?;
+        let mut index = findings.write().await;
+        let (applied, now) = {
+            let (mut state, now) = self.lock();
+            (state.push(batch, now)?, now)
+        };
+        if applied.answer.duplicate {
+            return Ok(applied.answer);
+        }
+        let unreadable = add(&mut index, batch, &bodies, &applied.answer, now);
+        index.set_rules(applied.rules);
+        if unreadable > 0 {
+            self.state().quarantine(&batch.session, unreadable);
+        }
+        Ok(applied.answer)
+    }
+
+    async fn last_sequence(&self, session: &SessionId, producer: &ProducerId) -> Result<u64> {
+        Ok(self.state().last_sequence(session, producer))
+    }
+
+    async fn progress(&self, session: &SessionId) -> Result<Progress> {
+        let state = self.state();
+        let stored = &state.session(session)?.session;
+        Ok(Progress {
+            session: session.clone(),
+            state: stored.state,
+            version: stored.version,
+            executions: stored.executions.clone(),
+            bots: state.bots.values().cloned().collect(),
+        })
+    }
+
+    async fn changed(
+        &self,
+        session: &SessionId,
+        known: Version,
+        wait: Duration,
+    ) -> Result<Version> {
+        let mut versions = self.state().session(session)?.versions.subscribe();
+        // Both ends of the wait, a change and its time running out, answer what is there then.
+        let _ = timeout(wait, versions.wait_for(|version| *version != known)).await;
+        Ok(*versions.borrow())
+    }
+}
+
+/// Each finding as it is stored, in order.
+fn encode(batch: &Batch) -> Result<Vec<Vec<u8>>> {
+    let bodies = batch.findings.iter().map(wire::encode);
+    let bodies = bodies.collect::<Result<Vec<_>>>()?;
+    let bytes: usize = bodies.iter().map(Vec::len).sum();
+    if bytes > MAX_BATCH_BYTES {
+        return Err(Error::TooLarge {
+            what: "batch".to_owned(),
+            size: bytes as u64,
+            limit: MAX_BATCH_BYTES as u64,
+        });
+    }
+    Ok(bodies)
+}
+
+/// Indexes what the session did not have; says how many the index could not read.
+fn add(
+    index: &mut Index,
+    batch: &Batch,
+    bodies: &[Vec<u8>],
+    answer: &PushAnswer,
+    now: Timestamp,
+) -> u64 {
+    let mut unreadable = 0;
+    for (position, body) in (0..).zip(bodies) {
+        if answer.known.binary_search(&position).is_ok() {
+            continue;
+        }
+        if let Err(error) = index.add(&batch.bot, now, body) {
+            tracing::error!(session = %batch.session, position, %error, "a finding accepted could not be indexed");
+            unreadable += 1;
+        }
+    }
+    for again in &batch.again {
+        index.again(again);
+    }
+    unreadable
+}
+
+#[async_trait]
+impl Read for MemoryStore {
+    async fn sessions(&self, query: &SessionQuery) -> Result<Vec<Session>> {
+        Ok(self.state().sessions(query))
+    }
+
+    async fn facts(&self, session: &SessionId) -> Result<SessionFacts> {
+        Ok(self.state().session(session)?.facts())
+    }
+
+    async fn findings(&self, session: &SessionId) -> Result<Findings> {
+        Ok(Arc::clone(&self.state().session(session)?.index))
+    }
+
+    async fn bots(&self) -> Result<Vec<Bot>> {
+        Ok(self.state().bots.values().cloned().collect())
+    }
+
+    async fn workers(&self) -> Result<Vec<Worker>> {
+        let (state, now) = self.lock();
+        Ok(state.workers.heard(now))
+    }
+
+    async fn runs(&self, bot: &BotId) -> Result<Vec<Run>> {
+        Ok(self.state().runs(bot))
+    }
+
+    async fn rollup(&self) -> Result<Rollup> {
+        Ok(self.state().rollup.sums())
+    }
+
+    fn updates(&self) -> broadcast::Receiver<Update> {
+        self.updates.subscribe()
+    }
+
+    async fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn address(&self) -> String {
+        "memory".to_owned()
+    }
+}
+
+#[async_trait]
+impl Maintain for MemoryStore {
+    async fn changes(&self, consumer: &str, wait: Duration) -> Result<Vec<FeedEntry>> {
+        let deadline = Instant::now() + wait;
+        loop {
+            // Listening begins before looking: what comes in between is not missed.
+            let mut fed = pin!(self.fed.notified());
+            fed.as_mut().enable();
+            let entries = {
+                let (mut state, now) = self.lock();
+                state.feed.take(consumer, now)
+            };
+            if !entries.is_empty() || timeout_at(deadline, fed).await.is_err() {
+                return Ok(entries);
+            }
+        }
+    }
+
+    async fn settle(&self, entries: &[FeedEntry]) -> Result<()> {
+        self.state().feed.settle(entries);
+        Ok(())
+    }
+
+    async fn derive(&self, session: &SessionId, derived: &Derived) -> Result<bool> {
+        let stored = self.state().derive(session, derived);
+        if stored {
+            self.hint(Update::Session {
+                session: session.clone(),
+                version: derived.version,
+            });
+        }
+        Ok(stored)
+    }
+
+    async fn command(&self, worker: &WorkerId, command: Command) -> Result<()> {
+        {
+            let (mut state, now) = self.lock();
+            state.workers.command(worker, command, now)?;
+        }
+        self.hint(Update::Workers);
+        Ok(())
+    }
+
+    async fn forget(&self, worker: &WorkerId) -> Result<()> {
+        self.state().workers.forget(worker);
+        self.hint(Update::Workers);
+        Ok(())
+    }
+
+    async fn announce(&self, update: Update) -> Result<()> {
+        self.hint(update);
+        Ok(())
+    }
+}

@@ -1,0 +1,103 @@
+//! The feed: which sessions changed, handed to whoever asks until it is settled.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use fleet_worker_sdk::SessionId;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Notify;
+
+use crate::model::FeedEntry;
+
+/// Entries handed out in one call: a consumer comes back for more before its hold runs out.
+const MAX_TAKEN: usize = 1_024;
+/// How long an entry is held before somebody else may take it: longer than any recomputation.
+const HOLD: SignedDuration = SignedDuration::from_secs(30);
+
+/// Changed sessions. Bounded by the number of sessions: one is queued once, and held once.
+pub(super) struct Feed {
+    queue: VecDeque<SessionId>,
+    queued: HashSet<SessionId>,
+    held: HashMap<SessionId, Held>,
+    next_receipt: u64,
+    fed: Arc<Notify>,
+}
+
+struct Held {
+    receipt: u64,
+    since: Timestamp,
+    redelivered: u32,
+}
+
+impl Feed {
+    /// An empty feed that wakes those waiting on `fed`.
+    pub(super) fn new(fed: Arc<Notify>) -> Self {
+        Self {
+            queue: VecDeque::new(),
+            queued: HashSet::new(),
+            held: HashMap::new(),
+            next_receipt: 1,
+            fed,
+        }
+    }
+
+    /// Adds a change of `session`, unless one waits already.
+    pub(super) fn add(&mut self, session: &SessionId) {
+        if self.queued.insert(session.clone()) {
+            self.queue.push_back(session.clone());
+            self.fed.notify_waiters();
+        }
+    }
+
+    /// Hands out what was held for too long, then what is new.
+    pub(super) fn take(&mut self, consumer: &str, now: Timestamp) -> Vec<FeedEntry> {
+        let mut overdue: Vec<(u64, SessionId, u32)> = self
+            .held
+            .iter()
+            .filter(|(_, held)| now.duration_since(held.since) >= HOLD)
+            .map(|(session, held)| (held.receipt, session.clone(), held.redelivered))
+            .collect();
+        overdue.sort_unstable();
+        overdue.truncate(MAX_TAKEN);
+        let mut taken = Vec::new();
+        for (_, session, redelivered) in overdue {
+            tracing::debug!(consumer, %session, "a change was not settled in time and is handed out again");
+            taken.push(self.hold(session, redelivered.saturating_add(1), now));
+        }
+        while taken.len() < MAX_TAKEN
+            && let Some(session) = self.queue.pop_front()
+        {
+            self.queued.remove(&session);
+            taken.push(self.hold(session, 0, now));
+        }
+        taken
+    }
+
+    /// Holds `session` for whoever asked. It may have been held by somebody who looked at an
+    /// older state: the newer look replaces that one, since both recompute the whole.
+    fn hold(&mut self, session: SessionId, redelivered: u32, since: Timestamp) -> FeedEntry {
+        let receipt = self.next_receipt;
+        self.next_receipt += 1;
+        let held = Held {
+            receipt,
+            since,
+            redelivered,
+        };
+        self.held.insert(session.clone(), held);
+        FeedEntry {
+            receipt: receipt.to_string(),
+            session,
+            redelivered,
+        }
+    }
+
+    /// Takes entries off; those taken over by somebody else stay.
+    pub(super) fn settle(&mut self, entries: &[FeedEntry]) {
+        for entry in entries {
+            let held = self.held.get(&entry.session);
+            if held.is_some_and(|held| held.receipt.to_string() == entry.receipt) {
+                self.held.remove(&entry.session);
+            }
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Sums over the fleet, kept as it changes.
+
+use std::collections::HashMap;
+
+use crate::model::{Rollup, Session};
+use fleet_worker_sdk::{Repository, SessionId};
+use jiff::Timestamp;
+
+/// The fleet's sums, and which session speaks for each repository.
+#[derive(Default)]
+pub(super) struct Rollups {
+    sums: Rollup,
+    latest: HashMap<Repository, Latest>,
+}
+
+/// The latest session of a repository whose quality is known.
+struct Latest {
+    opened: Timestamp,
+    session: SessionId,
+    milli: u64,
+}
+
+impl Rollups {
+    /// The sums.
+    pub(super) fn sums(&self) -> Rollup {
+        self.sums
+    }
+
+    /// Counts a session that was created.
+    pub(super) fn opened(&mut self) {
+        self.sums.sessions += 1;
+    }
+
+    /// Counts findings that were accepted.
+    pub(super) fn accepted(&mut self, findings: u64) {
+        self.sums.findings += findings;
+    }
+
+    /// Takes `quality` for the repository's, unless a later session speaks for it.
+    pub(super) fn quality(&mut self, session: &Session, quality: f64) {
+        let milli = (quality * 1000.0).round() as u64;
+        let before = self.latest.get(&session.repository);
+        if before.is_some_and(|b| (b.opened, &b.session) > (session.opened, &session.id)) {
+            return;
+        }
+        let latest = Latest {
+            opened: session.opened,
+            session: session.id.clone(),
+            milli,
+        };
+        match self.latest.insert(session.repository.clone(), latest) {
+            Some(before) => self.sums.quality_milli -= before.milli,
+            None => self.sums.repositories += 1,
+        }
+        self.sums.quality_milli += milli;
+    }
+}
