@@ -7,8 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use fleet_worker_sdk::keys::DEFAULT_NAMESPACE;
 use fleet_worker_sdk::session::ExecutionState;
-use fleet_worker_sdk::{Bot, BotId, Command, Repository, Result, SessionId, WorkerId, Write};
+use fleet_worker_sdk::{
+    Bot, BotId, Command, Error, Partitions, Repository, Result, SessionId, WorkerId, Write,
+};
 use tokio::sync::{RwLock, broadcast};
 
 use crate::index::Index;
@@ -55,6 +58,13 @@ pub trait Read: Write {
     async fn workers(&self) -> Result<Vec<Worker>>;
     /// Finished executions of a bot, oldest first, at most [`MAX_RUNS`].
     async fn runs(&self, bot: &BotId) -> Result<Vec<Run>>;
+    /// The last complete session of a scope: what the next scan is compared with.
+    async fn baseline(
+        &self,
+        repository: &Repository,
+        bot: &BotId,
+        git_ref: &str,
+    ) -> Result<Option<SessionId>>;
     /// Sums over the fleet.
     async fn rollup(&self) -> Result<Rollup>;
     /// Hints of changes, from now on.
@@ -81,6 +91,52 @@ pub trait Maintain: Read {
     async fn forget(&self, worker: &WorkerId) -> Result<()>;
     /// Announces a change that no session carries.
     async fn announce(&self, update: Update) -> Result<()>;
+}
+
+/// How a store is opened.
+#[derive(Clone, Debug)]
+pub struct OpenOptions {
+    /// Partitions of a fleet that is created by this; an existing one keeps its own.
+    pub partitions: Partitions,
+    /// Namespace of the fleet's keys.
+    pub namespace: String,
+    /// Memory for folded sessions, in bytes.
+    pub fold_bytes: u64,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            partitions: Partitions::DEFAULT,
+            namespace: DEFAULT_NAMESPACE.to_owned(),
+            fold_bytes: DEFAULT_FOLD_BYTES,
+        }
+    }
+}
+
+/// 512 MiB: about a million findings folded, and half of a pod of 1 GiB.
+pub const DEFAULT_FOLD_BYTES: u64 = 512 * 1024 * 1024;
+
+/// Opens the store at `address`: `memory`, or `redis://host:port`. Redis need not be there yet.
+///
+/// # Errors
+/// `Error::Invalid` when the address cannot be read or names an unknown kind of store.
+pub fn open(address: &str, options: &OpenOptions) -> Result<SharedStore> {
+    match address.split_once("://") {
+        None if address == "memory" => Ok(Arc::new(memory::MemoryStore::new(options.partitions))),
+        Some(("redis", _)) => Ok(redis::RedisStore::open(address, options)?),
+        Some((scheme, _)) => Err(Error::invalid(
+            "store address",
+            format!(
+                "the scheme `{}` is unknown; redis:// is supported",
+                scheme.escape_debug()
+            ),
+        )),
+        None => Err(Error::invalid(
+            "store address",
+            "write it as redis://host:port",
+        )),
+    }
 }
 
 /// A store of either kind.

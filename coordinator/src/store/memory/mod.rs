@@ -24,8 +24,8 @@ use async_trait::async_trait;
 use fleet_worker_sdk::push::MAX_BATCH_BYTES;
 use fleet_worker_sdk::{
     Batch, Beat, BeatAnswer, Bot, BotId, Command, Error, Execution, OpenSession, Opened,
-    Partitions, ProducerId, Progress, PushAnswer, Result, SessionId, Transition, Version, WorkerId,
-    Write, wire,
+    Partitions, ProducerId, Progress, PushAnswer, Repository, Result, SessionId, Transition,
+    Version, WorkerId, Write, wire,
 };
 use jiff::Timestamp;
 use tokio::sync::{Notify, broadcast};
@@ -232,6 +232,16 @@ impl Read for MemoryStore {
 
     async fn runs(&self, bot: &BotId) -> Result<Vec<Run>> {
         Ok(self.state().runs(bot))
+    }
+
+    async fn baseline(
+        &self,
+        repository: &Repository,
+        bot: &BotId,
+        git_ref: &str,
+    ) -> Result<Option<SessionId>> {
+        let scope = (repository.clone(), bot.clone(), git_ref.to_owned());
+        Ok(self.state().baseline(&scope))
     }
 
     async fn rollup(&self) -> Result<Rollup> {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use fleet_worker_sdk::session::MAX_EXECUTIONS;
 use fleet_worker_sdk::{
-    Batch, Bot, BotId, Change, Error, Execution, OpenSession, Opened, Partitions, ProducerId,
-    PushAnswer, Repository, Result, Rule, SessionId, Transition, Version,
+    Batch, Bot, BotId, Change, Error, Execution, ExecutionState, OpenSession, Opened, Partitions,
+    ProducerId, PushAnswer, Repository, Result, Rule, SessionId, Transition, Version,
 };
 use jiff::Timestamp;
 use tokio::sync::Notify;
@@ -24,6 +24,9 @@ use crate::store::{MAX_RUNS, SessionCursor, SessionQuery, is_run};
 /// Repository, ref, commit, run: what a session is joined by.
 type OpenKey = (Repository, String, String, String);
 
+/// Repository, bot, ref: whose last complete session the next one is compared with.
+type Scope = (Repository, BotId, String);
+
 /// Everything but the indexes.
 pub(super) struct State {
     partitions: Partitions,
@@ -34,6 +37,7 @@ pub(super) struct State {
     by_change: BTreeSet<SessionCursor>,
     producers: Producers,
     runs: HashMap<BotId, VecDeque<Run>>,
+    baselines: HashMap<Scope, SessionId>,
     pub(super) rollup: Rollups,
     pub(super) feed: Feed,
 }
@@ -58,6 +62,7 @@ impl State {
             by_change: BTreeSet::new(),
             producers: Producers::default(),
             runs: HashMap::new(),
+            baselines: HashMap::new(),
             rollup: Rollups::default(),
             feed: Feed::new(fed),
         }
@@ -210,6 +215,15 @@ impl State {
         if is_run(execution.state) {
             self.finished(session, &execution, now);
         }
+        if execution.state == ExecutionState::Completed && !execution.partial {
+            let stored = &self.session(session)?.session;
+            let scope = (
+                stored.repository.clone(),
+                execution.bot.clone(),
+                stored.git_ref.clone(),
+            );
+            self.baselines.insert(scope, session.clone());
+        }
         self.session_mut(session)?.put(execution);
         self.touch(session, now)?;
         Ok(())
@@ -232,6 +246,11 @@ impl State {
         if runs.len() > MAX_RUNS {
             runs.pop_front();
         }
+    }
+
+    /// The last session of a scope with a complete execution.
+    pub(super) fn baseline(&self, scope: &Scope) -> Option<SessionId> {
+        self.baselines.get(scope).cloned()
     }
 
     /// Finished executions of a bot, oldest first.

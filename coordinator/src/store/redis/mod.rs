@@ -1,1 +1,129 @@
-//! The Redis store.
+//! The Redis store: the writes of the SDK's client, and all that is read and maintained.
+
+mod parse;
+
+mod fold;
+
+mod feed;
+
+mod maintain;
+
+mod read;
+
+mod updates;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fleet_worker_sdk::beat::{Beat, BeatAnswer};
+use fleet_worker_sdk::keys::Keys;
+use fleet_worker_sdk::transport::redis::{COMMON, Keeper, LIBRARY, RedisLink, RedisWriter};
+use fleet_worker_sdk::{
+    Batch, Bot, Execution, OpenSession, Opened, ProducerId, Progress, PushAnswer, Result,
+    SessionId, Transition, Version, Write,
+};
+use tokio::sync::broadcast;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::model::Update;
+use crate::store::OpenOptions;
+
+/// Hints a slow listener may be behind before it is told to look at everything again.
+const UPDATES_BUFFERED: usize = 1_024;
+
+/// The functions that coordinators and dashboards call, as a Redis library.
+fn library() -> String {
+    [
+        "#!lua name=fleet_coordinator_1\n",
+        COMMON,
+        include_str!("functions/read.lua"),
+        include_str!("functions/maintain.lua"),
+    ]
+    .concat()
+}
+
+/// A fleet in Redis.
+#[derive(Debug)]
+pub struct RedisStore {
+    writer: RedisWriter,
+    link: Arc<RedisLink>,
+    folds: fold::Folds,
+    feed: feed::Feed,
+    updates: broadcast::Sender<Update>,
+    _listener: DropGuard,
+}
+
+impl RedisStore {
+    /// Opens the fleet at `address`; creates it, and loads its functions, as soon as Redis answers.
+    ///
+    /// # Errors
+    /// `Error::Invalid` when the address or the namespace cannot be read.
+    pub fn open(address: &str, options: &OpenOptions) -> Result<Arc<Self>> {
+        let keeper = Keeper {
+            libraries: vec![LIBRARY.to_owned(), library()],
+            partitions: options.partitions,
+        };
+        let link =
+            Arc::new(RedisLink::new(address, Keys::new(&options.namespace)?)?.keeping(keeper));
+        let (updates, _) = broadcast::channel(UPDATES_BUFFERED);
+        let stop = CancellationToken::new();
+        tokio::spawn(updates::listen(
+            Arc::clone(&link),
+            updates.clone(),
+            stop.clone(),
+        ));
+        Ok(Arc::new(Self {
+            writer: RedisWriter::new(Arc::clone(&link)),
+            folds: fold::Folds::new(Arc::clone(&link), options.fold_bytes),
+            feed: feed::Feed::new(Arc::clone(&link)),
+            link,
+            updates,
+            _listener: stop.drop_guard(),
+        }))
+    }
+
+    fn keys(&self) -> &Keys {
+        self.link.keys()
+    }
+}
+
+#[async_trait]
+impl Write for RedisStore {
+    async fn register(&self, bot: &Bot) -> Result<()> {
+        self.writer.register(bot).await
+    }
+
+    async fn beat(&self, beat: &Beat) -> Result<BeatAnswer> {
+        self.writer.beat(beat).await
+    }
+
+    async fn open(&self, open: &OpenSession) -> Result<Opened> {
+        self.writer.open(open).await
+    }
+
+    async fn transition(&self, transition: &Transition) -> Result<Execution> {
+        self.writer.transition(transition).await
+    }
+
+    async fn push(&self, batch: &Batch) -> Result<PushAnswer> {
+        self.writer.push(batch).await
+    }
+
+    async fn last_sequence(&self, session: &SessionId, producer: &ProducerId) -> Result<u64> {
+        self.writer.last_sequence(session, producer).await
+    }
+
+    async fn progress(&self, session: &SessionId) -> Result<Progress> {
+        self.writer.progress(session).await
+    }
+
+    async fn changed(
+        &self,
+        session: &SessionId,
+        known: Version,
+        wait: Duration,
+    ) -> Result<Version> {
+        self.writer.changed(session, known, wait).await
+    }
+}

@@ -5,7 +5,8 @@ use std::time::Duration;
 use deadpool_redis::{Manager, Pool, PoolError, Runtime};
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, RedisError, ServerErrorKind,
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult,
+    ServerErrorKind,
 };
 use tokio::sync::OnceCell;
 
@@ -29,6 +30,16 @@ pub struct RedisLink {
     keys: Keys,
     address: String,
     partitions: OnceCell<Partitions>,
+    keeper: Option<Keeper>,
+}
+
+/// What a link of a coordinator or dashboard brings along: workers load nothing.
+#[derive(Clone, Debug)]
+pub struct Keeper {
+    /// Function libraries to load where they are missing.
+    pub libraries: Vec<String>,
+    /// Partitions of a fleet that does not exist yet.
+    pub partitions: Partitions,
 }
 
 impl RedisLink {
@@ -56,7 +67,44 @@ impl RedisLink {
             keys,
             address: shown,
             partitions: OnceCell::new(),
+            keeper: None,
         })
+    }
+
+    /// Creates the fleet and loads functions where they are missing.
+    #[must_use]
+    pub fn keeping(mut self, keeper: Keeper) -> Self {
+        self.keeper = Some(keeper);
+        self
+    }
+
+    /// Creates the fleet if there is none, and loads the functions, for a link that
+    /// [keeps](RedisLink::keeping) it.
+    ///
+    /// # Errors
+    /// As [`RedisLink::call`].
+    pub async fn prepare(&self) -> Result<()> {
+        let Some(keeper) = &self.keeper else {
+            return Ok(());
+        };
+        self.load(keeper).await?;
+        let mut create = redis::pipe();
+        let meta = self.keys.meta();
+        create.hset_nx(&meta, "schema", SCHEMA_VERSION).ignore();
+        create
+            .hset_nx(&meta, "partitions", keeper.partitions.count())
+            .ignore();
+        self.pipeline::<()>(&create).await
+    }
+
+    async fn load(&self, keeper: &Keeper) -> Result<()> {
+        for library in &keeper.libraries {
+            let mut load = redis::cmd("FUNCTION");
+            load.arg("LOAD").arg("REPLACE").arg(library);
+            let loaded: RedisResult<String> = self.ask(&load).await?;
+            loaded.map_err(|error| self.explain(&error))?;
+        }
+        Ok(())
     }
 
     /// The names of the fleet's keys.
@@ -74,15 +122,39 @@ impl RedisLink {
     /// # Errors
     /// As [`RedisLink::explain`]; [`Error::Protocol`] when the answer is not a `T`.
     pub async fn call<T: FromRedisValue>(&self, command: &Cmd) -> Result<T> {
+        let answer = match (self.ask(command).await?, &self.keeper) {
+            (Err(error), Some(keeper)) if is_missing_function(&error) => {
+                tracing::warn!("the fleet's functions were not loaded; loading them");
+                self.load(keeper).await?;
+                self.ask(command).await?
+            }
+            (answer, _) => answer,
+        };
+        answer.map_err(|error| self.explain(&error))
+    }
+
+    /// As [`RedisLink::call`]; none when Redis answers with the error `code`, which is expected.
+    ///
+    /// # Errors
+    /// As [`RedisLink::call`], for other codes.
+    pub async fn call_unless<T: FromRedisValue>(
+        &self,
+        command: &Cmd,
+        code: &str,
+    ) -> Result<Option<T>> {
+        match self.ask(command).await? {
+            Err(error) if error.code() == Some(code) => Ok(None),
+            answer => answer.map(Some).map_err(|error| self.explain(&error)),
+        }
+    }
+
+    async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<RedisResult<T>> {
         let mut connection = self
             .pool
             .get()
             .await
             .map_err(|error| self.explain_pool(error))?;
-        command
-            .query_async(&mut connection)
-            .await
-            .map_err(|error| self.explain(&error))
+        Ok(command.query_async(&mut connection).await)
     }
 
     /// Runs several short commands of one slot in one round trip, not as a transaction.
@@ -137,6 +209,7 @@ impl RedisLink {
     }
 
     async fn hello(&self) -> Result<Partitions> {
+        self.prepare().await?;
         let call = super::fcall("fleet_hello_1", &[self.keys.meta()]);
         let (schema, partitions): (u32, u16) = self.call(&call).await?;
         if schema != SCHEMA_VERSION {
@@ -175,9 +248,9 @@ impl RedisLink {
             ErrorKind::Server(ServerErrorKind::NoPerm) => Error::Incompatible {
                 why: format!("the Redis user may not do this: {detail}"),
             },
-            ErrorKind::Server(ServerErrorKind::ResponseError) if detail.contains("Function not found") => {
-                self.unavailable("the fleet's functions are not loaded; start a coordinator or a dashboard on it")
-            }
+            _ if is_missing_function(error) => self.unavailable(
+                "the fleet's functions are not loaded; start a coordinator or a dashboard on it",
+            ),
             ErrorKind::Server(ServerErrorKind::ResponseError)
             | ErrorKind::UnexpectedReturnType
             | ErrorKind::Parse => Error::protocol(error),
@@ -212,6 +285,15 @@ impl RedisLink {
             _ => self.unavailable(format!("{code} {detail}")),
         }
     }
+}
+
+/// Redis has no error code for this; its text is all there is.
+fn is_missing_function(error: &RedisError) -> bool {
+    let response = error.kind() == ErrorKind::Server(ServerErrorKind::ResponseError);
+    response
+        && error
+            .detail()
+            .is_some_and(|detail| detail.contains("Function not found"))
 }
 
 fn connection_config(response: Option<Duration>) -> AsyncConnectionConfig {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use redis::Cmd;
 
-pub use link::RedisLink;
+pub use link::{Keeper, RedisLink};
 
 use crate::beat::{Beat, BeatAnswer};
 use crate::bot::Bot;

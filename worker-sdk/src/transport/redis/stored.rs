@@ -18,9 +18,9 @@ struct StoredExecution {
     #[serde(default)]
     worker: Option<WorkerId>,
     #[serde(default)]
-    started: Option<i64>,
+    started: Option<u64>,
     #[serde(default)]
-    ended: Option<i64>,
+    ended: Option<u64>,
     #[serde(default)]
     pushed: u64,
     #[serde(default)]
@@ -33,7 +33,8 @@ struct StoredExecution {
 ///
 /// # Errors
 /// [`Error::Protocol`] outside the years a timestamp can hold.
-pub fn timestamp(milliseconds: i64) -> Result<Timestamp> {
+pub fn timestamp(milliseconds: u64) -> Result<Timestamp> {
+    let milliseconds = i64::try_from(milliseconds).map_err(Error::protocol)?;
     Timestamp::from_millisecond(milliseconds).map_err(Error::protocol)
 }
 

@@ -1,0 +1,221 @@
+//! Reading the feeds of all partitions as a member of the coordinators' group.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleet_worker_sdk::keys::Keys;
+use fleet_worker_sdk::transport::redis::RedisLink;
+use fleet_worker_sdk::{Partition, Partitions, Result, SessionId};
+use redis::aio::MultiplexedConnection;
+use redis::streams::{StreamAutoClaimReply, StreamId, StreamPendingCountReply, StreamReadReply};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::model::FeedEntry;
+
+/// Entries read at once: they are coalesced by session, so more only saves round trips.
+const COUNT: usize = 1_000;
+/// Longest block of one read, so that a shutdown is noticed.
+const MAX_BLOCK: Duration = Duration::from_secs(2);
+/// An entry that a coordinator has held for this long is taken over.
+const TAKEOVER_AFTER: Duration = Duration::from_secs(30);
+/// How often to look for such entries.
+const TAKEOVER_EVERY: Duration = Duration::from_secs(10);
+
+/// The feed, as one consumer sees it.
+pub(super) struct Feed {
+    link: Arc<RedisLink>,
+    reader: Mutex<Reader>,
+}
+
+/// A blocking read has a connection of its own.
+#[derive(Default)]
+struct Reader {
+    connection: Option<MultiplexedConnection>,
+    last_takeover: Option<Instant>,
+}
+
+impl std::fmt::Debug for Feed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Feed")
+            .field("link", &self.link)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Feed {
+    pub(super) fn new(link: Arc<RedisLink>) -> Self {
+        Self {
+            link,
+            reader: Mutex::default(),
+        }
+    }
+
+    /// Entries of dead coordinators first, then new ones; waits up to `wait` for one.
+    pub(super) async fn next(&self, consumer: &str, wait: Duration) -> Result<Vec<FeedEntry>> {
+        let partitions = self.link.partitions().await?;
+        let mut reader = self.reader.lock().await;
+        if reader
+            .last_takeover
+            .is_none_or(|last| last.elapsed() >= TAKEOVER_EVERY)
+        {
+            reader.last_takeover = Some(Instant::now());
+            let taken = self.take_over(partitions, consumer).await?;
+            if !taken.is_empty() {
+                return Ok(taken);
+            }
+        }
+        let read = self
+            .read(&mut reader, partitions, consumer, wait.min(MAX_BLOCK))
+            .await;
+        if read.is_err() {
+            reader.connection = None;
+        }
+        read
+    }
+
+    async fn read(
+        &self,
+        reader: &mut Reader,
+        partitions: Partitions,
+        consumer: &str,
+        block: Duration,
+    ) -> Result<Vec<FeedEntry>> {
+        let connection = match &mut reader.connection {
+            Some(connection) => connection,
+            empty => {
+                self.create_groups(partitions).await?;
+                empty.insert(self.link.dedicated(MAX_BLOCK).await?)
+            }
+        };
+        let mut command = redis::cmd("XREADGROUP");
+        command
+            .arg("GROUP")
+            .arg(Keys::GROUP)
+            .arg(consumer)
+            .arg("COUNT")
+            .arg(COUNT);
+        // 0 would block for ever.
+        command
+            .arg("BLOCK")
+            .arg(block.as_millis().max(1) as u64)
+            .arg("STREAMS");
+        for partition in partitions.iter() {
+            command.arg(self.link.keys().feed(partition));
+        }
+        for _ in partitions.iter() {
+            command.arg(">");
+        }
+        let reply: Option<StreamReadReply> = command
+            .query_async(connection)
+            .await
+            .map_err(|error| self.link.explain(&error))?;
+        let Some(reply) = reply else {
+            return Ok(Vec::new());
+        };
+        let mut entries = Vec::new();
+        for stream in reply.keys {
+            entries.extend(stream.ids.iter().filter_map(|id| entry(id, 0)));
+        }
+        Ok(entries)
+    }
+
+    /// Creates the groups where they are missing, at 0: what was announced before is looked at too.
+    async fn create_groups(&self, partitions: Partitions) -> Result<()> {
+        for partition in partitions.iter() {
+            let mut command = redis::cmd("XGROUP");
+            command
+                .arg("CREATE")
+                .arg(self.link.keys().feed(partition))
+                .arg(Keys::GROUP);
+            command.arg("0").arg("MKSTREAM");
+            let _there_already = self
+                .link
+                .call_unless::<String>(&command, "BUSYGROUP")
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn take_over(&self, partitions: Partitions, consumer: &str) -> Result<Vec<FeedEntry>> {
+        let mut taken = Vec::new();
+        for partition in partitions.iter() {
+            let mut command = redis::cmd("XAUTOCLAIM");
+            command
+                .arg(self.link.keys().feed(partition))
+                .arg(Keys::GROUP)
+                .arg(consumer);
+            command
+                .arg(TAKEOVER_AFTER.as_millis() as u64)
+                .arg("0-0")
+                .arg("COUNT")
+                .arg(COUNT);
+            let reply: Option<StreamAutoClaimReply> =
+                self.link.call_unless(&command, "NOGROUP").await?;
+            // No group yet: nothing to take over.
+            let Some(reply) = reply else { continue };
+            if !reply.claimed.is_empty() {
+                let times = self.deliveries(partition, consumer).await?;
+                let redelivered = |id: &str| times.get(id).copied().unwrap_or(1);
+                taken.extend(
+                    reply
+                        .claimed
+                        .iter()
+                        .filter_map(|id| entry(id, redelivered(&id.id))),
+                );
+            }
+        }
+        Ok(taken)
+    }
+
+    /// How often what this consumer holds has been handed out before.
+    async fn deliveries(
+        &self,
+        partition: Partition,
+        consumer: &str,
+    ) -> Result<HashMap<String, u32>> {
+        let mut command = redis::cmd("XPENDING");
+        command
+            .arg(self.link.keys().feed(partition))
+            .arg(Keys::GROUP);
+        command.arg("-").arg("+").arg(COUNT).arg(consumer);
+        let reply: StreamPendingCountReply = self.link.call(&command).await?;
+        let before = |times: usize| u32::try_from(times.saturating_sub(1)).unwrap_or(u32::MAX);
+        Ok(reply
+            .ids
+            .into_iter()
+            .map(|id| (id.id, before(id.times_delivered)))
+            .collect())
+    }
+
+    /// Takes entries off the feed.
+    pub(super) async fn settle(&self, entries: &[FeedEntry]) -> Result<()> {
+        let mut by_partition: HashMap<Partition, Vec<&str>> = HashMap::new();
+        for entry in entries {
+            by_partition
+                .entry(entry.session.partition())
+                .or_default()
+                .push(&entry.receipt);
+        }
+        for (partition, receipts) in by_partition {
+            let mut command = redis::cmd("XACK");
+            command
+                .arg(self.link.keys().feed(partition))
+                .arg(Keys::GROUP)
+                .arg(receipts);
+            let _settled: u64 = self.link.call(&command).await?;
+        }
+        Ok(())
+    }
+}
+
+fn entry(id: &StreamId, redelivered: u32) -> Option<FeedEntry> {
+    let session: String = id.get("s")?;
+    let session = SessionId::new(session).ok()?;
+    Some(FeedEntry {
+        receipt: id.id.clone(),
+        session,
+        redelivered,
+    })
+}

@@ -1,0 +1,137 @@
+//! Hashes and streams of Redis, read back into the model.
+
+use std::collections::HashMap;
+
+use fleet_worker_sdk::keys::count::{self, Field};
+use fleet_worker_sdk::session::SessionState;
+use fleet_worker_sdk::transport::redis::stored::{executions, number, timestamp};
+use fleet_worker_sdk::{
+    Beat, BotId, Error, ExecutionState, Repository, Result, SessionId, Severity, Version,
+};
+use jiff::Timestamp;
+
+use crate::model::{Counts, Derived, Run, Session, Tally, Worker};
+
+/// A hash as Redis answers it.
+pub(super) type Fields = HashMap<String, Vec<u8>>;
+
+fn text(fields: &Fields, name: &str) -> Result<String> {
+    let bytes = fields.get(name).cloned().unwrap_or_default();
+    String::from_utf8(bytes).map_err(|_| Error::protocol(format!("`{name}` is not UTF-8")))
+}
+
+fn count_of(fields: &Fields, name: &str) -> Result<u64> {
+    fields.get(name).map_or(Ok(0), |value| number(value))
+}
+
+fn time(fields: &Fields, name: &str) -> Result<Timestamp> {
+    timestamp(count_of(fields, name)?)
+}
+
+/// Reads a session's hash; an empty one means that there is no such session.
+pub(super) fn session(id: &SessionId, fields: &Fields) -> Result<Session> {
+    if fields.is_empty() {
+        return Err(Error::not_found("session", id));
+    }
+    let executions = executions(fields)?;
+    let derived: Option<Derived> = match fields.get("derived") {
+        Some(json) => Some(serde_json::from_slice(json).map_err(Error::protocol)?),
+        None => None,
+    };
+    Ok(Session {
+        id: id.clone(),
+        repository: Repository::new(text(fields, "repo")?).map_err(Error::protocol)?,
+        git_ref: text(fields, "ref")?,
+        commit: text(fields, "commit")?,
+        run: text(fields, "run")?,
+        state: SessionState::of(&executions),
+        opened: time(fields, "opened")?,
+        changed: time(fields, "changed")?,
+        version: Version(count_of(fields, "version")?),
+        generation: count_of(fields, "generation")?,
+        total: count_of(fields, "total")?,
+        quarantined: count_of(fields, "quarantined")?,
+        tally: tally(fields)?,
+        executions,
+        derived,
+    })
+}
+
+fn tally(fields: &Fields) -> Result<Tally> {
+    let mut tally = Tally {
+        suppressed: count_of(fields, "t:suppressed")?,
+        ..Tally::default()
+    };
+    for &severity in Severity::ALL {
+        *tally.of_mut(severity) = count_of(fields, &format!("t:{severity}"))?;
+    }
+    Ok(tally)
+}
+
+/// Reads a session's counts.
+pub(super) fn counts(fields: &Fields) -> Result<Counts> {
+    let mut counts = Counts::default();
+    for (name, value) in fields {
+        let value = number(value)?;
+        match count::parse(name) {
+            Some(Field::Bot(bot, severity)) => {
+                let bot = BotId::new(bot).map_err(Error::protocol)?;
+                let tally = counts.by_bot.entry(bot).or_default();
+                match severity {
+                    Some(severity) => *tally.of_mut(severity) += value,
+                    None => tally.suppressed += value,
+                }
+            }
+            Some(Field::Category(category)) => {
+                counts.by_category.insert(category.to_owned(), value);
+            }
+            Some(Field::Rule(class, rule)) => {
+                counts.by_rule.insert((class, rule.to_owned()), value);
+            }
+            None => return Err(Error::protocol(format!("unknown count `{name}`"))),
+        }
+    }
+    Ok(counts)
+}
+
+/// Reads a worker's hash, last heard of at `last_beat`; none if it has expired meanwhile.
+pub(super) fn worker(fields: &Fields, last_beat: Timestamp) -> Result<Option<Worker>> {
+    let Some(json) = fields.get("beat") else {
+        return Ok(None);
+    };
+    let beat: Beat = serde_json::from_slice(json).map_err(Error::protocol)?;
+    let command = text(fields, "command")?;
+    Ok(Some(Worker {
+        id: beat.worker,
+        bot: beat.bot,
+        version: beat.version,
+        host: beat.host,
+        pid: beat.pid,
+        started: beat.started,
+        state: text(fields, "state")?.parse().map_err(Error::protocol)?,
+        sessions: beat.sessions,
+        last_beat,
+        last_progress: time(fields, "progressed")?,
+        command: if command.is_empty() {
+            None
+        } else {
+            Some(command.parse()?)
+        },
+    }))
+}
+
+/// Reads a finished execution from a bot's stream; the entry's id holds the time.
+pub(super) fn run(id: &str, fields: &Fields) -> Result<Run> {
+    let milliseconds = id.split('-').next().and_then(|ms| ms.parse::<u64>().ok());
+    let milliseconds = milliseconds.ok_or_else(|| Error::protocol(format!("stream id `{id}`")))?;
+    let outcome: ExecutionState = text(fields, "o")?.parse().map_err(Error::protocol)?;
+    Ok(Run {
+        session: SessionId::new(text(fields, "s")?).map_err(Error::protocol)?,
+        attempt: count_of(fields, "a")? as u32,
+        outcome,
+        partial: count_of(fields, "p")? == 1,
+        ended: timestamp(milliseconds)?,
+        duration_ms: count_of(fields, "d")?,
+        findings: count_of(fields, "n")?,
+    })
+}

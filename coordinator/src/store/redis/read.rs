@@ -1,0 +1,280 @@
+//! What is read of a fleet in Redis.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use fleet_worker_sdk::keys::baseline_field;
+use fleet_worker_sdk::transport::redis::{fcall_ro, stored};
+use fleet_worker_sdk::{Bot, BotId, Error, Partition, Repository, Result, SessionId, WorkerId};
+use futures_util::future::try_join_all;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::broadcast;
+
+use super::{RedisStore, parse};
+use crate::model::{Rollup, Run, Session, SessionFacts, Update, Worker};
+use crate::store::{Findings, MAX_RUNS, Read, SessionCursor, SessionQuery};
+
+/// Workers whose hashes are read in one round trip.
+const WORKERS_AT_ONCE: usize = 500;
+/// Sessions of a partition looked at in one step, when one repository's are looked for.
+const SCAN: usize = 200;
+/// Workers heard of within this time are listed.
+const WORKERS_SINCE: SignedDuration = SignedDuration::from_hours(24);
+
+impl RedisStore {
+    /// Up to `limit` sessions of a partition before the cursor, latest change first.
+    async fn page(
+        &self,
+        partition: Partition,
+        after: Option<&SessionCursor>,
+        limit: usize,
+    ) -> Result<Vec<SessionCursor>> {
+        let max = after.map_or("+inf".to_owned(), |cursor| cursor.changed_ms.to_string());
+        let mut found = Vec::new();
+        let mut offset = 0;
+        while found.len() < limit {
+            let mut command = redis::cmd("ZREVRANGEBYSCORE");
+            command
+                .arg(self.keys().sessions(partition))
+                .arg(&max)
+                .arg("-inf")
+                .arg("WITHSCORES");
+            command.arg("LIMIT").arg(offset).arg(limit);
+            let rows: Vec<(String, f64)> = self.link.call(&command).await?;
+            let read = rows.len();
+            offset += read;
+            for (session, changed) in rows {
+                let session = SessionId::new(session).map_err(Error::protocol)?;
+                let row = SessionCursor {
+                    changed_ms: changed as i64,
+                    session,
+                };
+                if after.is_none_or(|cursor| row < *cursor) {
+                    found.push(row);
+                }
+            }
+            if read < limit {
+                break;
+            }
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    /// Reads sessions of one partition in one round trip; those dropped meanwhile are left out.
+    async fn load(&self, rows: &[SessionCursor]) -> Result<Vec<Session>> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut pipeline = redis::pipe();
+        for row in rows {
+            pipeline.hgetall(self.keys().session(&row.session));
+        }
+        let all: Vec<parse::Fields> = self.link.pipeline(&pipeline).await?;
+        let present = rows
+            .iter()
+            .zip(&all)
+            .filter(|(_, fields)| !fields.is_empty());
+        present
+            .map(|(row, fields)| parse::session(&row.session, fields))
+            .collect()
+    }
+
+    async fn all_sessions(&self, query: &SessionQuery) -> Result<Vec<Session>> {
+        let partitions = self.link.partitions().await?;
+        let after = query.after.as_ref();
+        let pages = partitions
+            .iter()
+            .map(|partition| self.page(partition, after, query.limit));
+        let mut rows = try_join_all(pages).await?.concat();
+        rows.sort_unstable_by(|a, b| b.cmp(a));
+        rows.truncate(query.limit);
+        let mut by_partition: HashMap<Partition, Vec<SessionCursor>> = HashMap::new();
+        for row in rows {
+            by_partition
+                .entry(row.session.partition())
+                .or_default()
+                .push(row);
+        }
+        let loads = by_partition.values().map(|rows| self.load(rows));
+        let mut sessions = try_join_all(loads).await?.concat();
+        sessions.sort_by_cached_key(|s| Reverse((s.changed.as_millisecond(), s.id.clone())));
+        Ok(sessions)
+    }
+
+    async fn sessions_of(
+        &self,
+        repository: &Repository,
+        query: &SessionQuery,
+    ) -> Result<Vec<Session>> {
+        let partition = self.link.partitions().await?.of(repository);
+        let mut found = Vec::new();
+        let mut after = query.after.clone();
+        while found.len() < query.limit {
+            let rows = self.page(partition, after.as_ref(), SCAN).await?;
+            let sessions = self.load(&rows).await?;
+            found.extend(
+                sessions
+                    .into_iter()
+                    .filter(|session| session.repository == *repository),
+            );
+            match rows.last() {
+                Some(last) if rows.len() == SCAN => after = Some(last.clone()),
+                _ => break,
+            }
+        }
+        found.truncate(query.limit);
+        Ok(found)
+    }
+}
+
+#[async_trait]
+impl Read for RedisStore {
+    async fn sessions(&self, query: &SessionQuery) -> Result<Vec<Session>> {
+        match &query.repository {
+            Some(repository) => self.sessions_of(repository, query).await,
+            None => self.all_sessions(query).await,
+        }
+    }
+
+    async fn facts(&self, session: &SessionId) -> Result<SessionFacts> {
+        let keys = self.keys();
+        let keys = [
+            keys.session(session),
+            keys.counts(session),
+            keys.index(session),
+        ];
+        let command = fcall_ro("fleet_facts_1", &keys);
+        let (fields, counts, indexed): (parse::Fields, parse::Fields, u64) =
+            self.link.call(&command).await?;
+        Ok(SessionFacts {
+            session: parse::session(session, &fields)?,
+            counts: parse::counts(&counts)?,
+            indexed,
+        })
+    }
+
+    async fn findings(&self, session: &SessionId) -> Result<Findings> {
+        self.folds.current(session).await
+    }
+
+    async fn bots(&self) -> Result<Vec<Bot>> {
+        let mut command = redis::cmd("HVALS");
+        command.arg(self.keys().bots());
+        let bots: Vec<Vec<u8>> = self.link.call(&command).await?;
+        let read = |json: &Vec<u8>| serde_json::from_slice(json).map_err(Error::protocol);
+        let mut bots = bots.iter().map(read).collect::<Result<Vec<Bot>>>()?;
+        bots.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(bots)
+    }
+
+    async fn workers(&self) -> Result<Vec<Worker>> {
+        let since = Timestamp::now() - WORKERS_SINCE;
+        let mut command = redis::cmd("ZRANGEBYSCORE");
+        command
+            .arg(self.keys().workers())
+            .arg(since.as_millisecond())
+            .arg("+inf")
+            .arg("WITHSCORES");
+        let rows: Vec<(String, f64)> = self.link.call(&command).await?;
+        let mut workers = Vec::with_capacity(rows.len());
+        for rows in rows.chunks(WORKERS_AT_ONCE) {
+            let mut pipeline = redis::pipe();
+            for (id, _) in rows {
+                pipeline.hgetall(
+                    self.keys()
+                        .worker(&WorkerId::new(id).map_err(Error::protocol)?),
+                );
+            }
+            let all: Vec<parse::Fields> = self.link.pipeline(&pipeline).await?;
+            for ((_, last_beat), fields) in rows.iter().zip(&all) {
+                workers.extend(parse::worker(
+                    fields,
+                    stored::timestamp(*last_beat as u64)?,
+                )?);
+            }
+        }
+        workers.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(workers)
+    }
+
+    async fn runs(&self, bot: &BotId) -> Result<Vec<Run>> {
+        let partitions = self.link.partitions().await?;
+        let read = partitions.iter().map(|partition| async move {
+            let mut command = redis::cmd("XREVRANGE");
+            command
+                .arg(self.keys().runs(partition, bot))
+                .arg("+")
+                .arg("-");
+            command.arg("COUNT").arg(MAX_RUNS);
+            self.link
+                .call::<Vec<(String, parse::Fields)>>(&command)
+                .await
+        });
+        let entries = try_join_all(read).await?.concat();
+        let mut runs = entries
+            .iter()
+            .map(|(id, fields)| parse::run(id, fields))
+            .collect::<Result<Vec<_>>>()?;
+        runs.sort_by(|a, b| {
+            (a.ended, &a.session, a.attempt).cmp(&(b.ended, &b.session, b.attempt))
+        });
+        runs.drain(..runs.len().saturating_sub(MAX_RUNS));
+        Ok(runs)
+    }
+
+    async fn baseline(
+        &self,
+        repository: &Repository,
+        bot: &BotId,
+        git_ref: &str,
+    ) -> Result<Option<SessionId>> {
+        let partition = self.link.partitions().await?.of(repository);
+        let mut command = redis::cmd("HGET");
+        command
+            .arg(self.keys().baselines(partition))
+            .arg(baseline_field(repository, bot, git_ref));
+        let session: Option<String> = self.link.call(&command).await?;
+        session
+            .map(|id| SessionId::new(id).map_err(Error::protocol))
+            .transpose()
+    }
+
+    async fn rollup(&self) -> Result<Rollup> {
+        let partitions = self.link.partitions().await?;
+        let read = partitions.iter().map(|partition| async move {
+            let mut command = redis::cmd("HGETALL");
+            command.arg(self.keys().rollup(partition));
+            self.link.call::<HashMap<String, u64>>(&command).await
+        });
+        let mut sum = Rollup::default();
+        for fields in try_join_all(read).await? {
+            let field = |name: &str| fields.get(name).copied().unwrap_or_default();
+            sum.sessions += field("sessions");
+            sum.repositories += field("repositories");
+            sum.quality_milli += field("quality");
+            sum.findings += field("findings");
+        }
+        Ok(sum)
+    }
+
+    fn updates(&self) -> broadcast::Receiver<Update> {
+        self.updates.subscribe()
+    }
+
+    async fn check(&self) -> Result<()> {
+        self.link.partitions().await?;
+        let mut command = redis::cmd("HSET");
+        command
+            .arg(self.keys().meta())
+            .arg("checked")
+            .arg(Timestamp::now().as_millisecond());
+        let _new: u32 = self.link.call(&command).await?;
+        Ok(())
+    }
+
+    fn address(&self) -> String {
+        self.link.address().to_owned()
+    }
+}

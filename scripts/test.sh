@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# All checks and tests: format, lints, unit and integration tests against real redis-server
+# processes on ports of their own, doctests. Installs what is missing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+need() { # need COMMAND DEBIAN-PACKAGE
+    command -v "$1" >/dev/null && return
+    echo "test.sh: installing $2"
+    if [ "$(id -u)" = 0 ]; then as_root=(); else as_root=(sudo); fi
+    "${as_root[@]}" apt-get update -qq
+    "${as_root[@]}" apt-get install -y -qq "$2" >/dev/null
+}
+
+need redis-server redis-server
+need cc build-essential
+command -v cargo >/dev/null || { echo "test.sh: cargo is missing; install Rust 1.95 or later with rustup" >&2; exit 1; }
+rustup component add rustfmt clippy 2>/dev/null || true
+command -v cargo-nextest >/dev/null || cargo install --locked cargo-nextest
+
+echo "== format"
+cargo fmt --all --check
+echo "== lints"
+cargo clippy --workspace --all-targets --locked -- -D warnings
+echo "== tests"
+cargo nextest run --workspace --locked
+echo "== doctests"
+cargo test --workspace --doc --locked
+echo "== documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
