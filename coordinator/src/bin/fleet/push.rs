@@ -1,0 +1,148 @@
+//! `fleet push`: reports into a session.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use fleet_worker_sdk::transport::http::HttpWriter;
+use fleet_worker_sdk::{BotId, Error, Result};
+use serde_json::{Value, json};
+
+use crate::output::{Counts, answer, complain, for_people, plain};
+use crate::place::Place;
+use crate::upload::{self, Terms};
+use crate::{OK, REFUSED, UNREACHABLE, USAGE};
+
+/// What `fleet push` is given.
+#[derive(Args)]
+pub(crate) struct Push {
+    /// Where the fleet is, such as http://host:port
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "FLEET_STORE",
+        default_value = "http://127.0.0.1:8080",
+        hide_env_values = true
+    )]
+    store: String,
+    /// Access token
+    #[arg(long, env = "FLEET_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Repository, OWNER/NAME [default: of the CI job or the git checkout]
+    #[arg(long, short = 'R', env = "FLEET_REPOSITORY")]
+    repository: Option<String>,
+    /// Branch or tag [default: of the CI job or the git checkout]
+    #[arg(long = "ref", value_name = "REF", env = "FLEET_REF")]
+    git_ref: Option<String>,
+    /// Commit [default: of the CI job or the git checkout]
+    #[arg(long, env = "FLEET_COMMIT")]
+    commit: Option<String>,
+    /// Tells analyses of the same commit apart [default: 0]
+    #[arg(long, env = "FLEET_RUN")]
+    run: Option<String>,
+    /// Bot whose findings these are [default: the tool that the report names]
+    #[arg(long, env = "FLEET_BOT")]
+    bot: Option<String>,
+    /// Take the good results of a report with bad ones; the scan then closes nothing
+    #[arg(long)]
+    partial: bool,
+    /// Print summaries as JSON, one a line; the default where the output is no terminal
+    #[arg(long)]
+    json: bool,
+    /// Reports; `-` is standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+impl Push {
+    /// Pushes every report; answers with the exit code.
+    pub(crate) async fn run(self) -> u8 {
+        let ready = self.store().and_then(|store| Ok((store, self.terms()?)));
+        let (store, terms) = match ready {
+            Ok(ready) => ready,
+            Err(error) => {
+                complain(&error.to_string());
+                return USAGE;
+            }
+        };
+        let mut code = OK;
+        for file in &self.files {
+            let pushed = self.push(&store, &terms, file).await;
+            code = code.max(self.report(file, pushed));
+            if code == UNREACHABLE {
+                break; // the next report would wait as long for nothing
+            }
+        }
+        code
+    }
+
+    fn store(&self) -> Result<HttpWriter> {
+        let store = HttpWriter::new(&self.store)?;
+        Ok(match &self.token {
+            Some(token) => store.token(token),
+            None => store,
+        })
+    }
+
+    fn terms(&self) -> Result<Terms> {
+        let place = Place::found(Place {
+            repository: self.repository.clone(),
+            git_ref: self.git_ref.clone(),
+            commit: self.commit.clone(),
+        });
+        let bot = self.bot.as_ref().map(BotId::new).transpose()?;
+        if self.files.iter().filter(|file| is_input(file)).count() > 1 {
+            return Err(Error::invalid("files", "standard input is named twice"));
+        }
+        Ok(Terms {
+            open: place.session(self.run.as_deref())?,
+            bot: bot.map(|bot| bot.to_string()),
+            partial: self.partial,
+        })
+    }
+
+    async fn push(&self, store: &HttpWriter, terms: &Terms, file: &Path) -> Result<Value> {
+        let bar = !self.json && std::io::stderr().is_terminal();
+        if is_input(file) {
+            let spooled = upload::spool()?;
+            upload::send(store, terms, spooled.path(), bar).await
+        } else {
+            upload::send(store, terms, file, bar).await
+        }
+    }
+
+    /// Says what became of a report; answers with its exit code.
+    fn report(&self, file: &Path, pushed: Result<Value>) -> u8 {
+        let name = file.to_string_lossy();
+        let people = !self.json && for_people();
+        match pushed {
+            Ok(summary) => {
+                let counts = Counts::of(&summary);
+                if people {
+                    answer(&counts.text(&name));
+                } else {
+                    answer(&json!({ "file": name, "summary": summary }).to_string());
+                }
+                if counts.all_accepted() { OK } else { REFUSED }
+            }
+            Err(error) => {
+                if !people {
+                    answer(&json!({ "file": name, "error": error }).to_string());
+                }
+                complain(&format!("{}: {error}", plain(&name)));
+                exit_code(&error)
+            }
+        }
+    }
+}
+
+fn is_input(file: &Path) -> bool {
+    file.as_os_str() == "-"
+}
+
+fn exit_code(error: &Error) -> u8 {
+    match error {
+        Error::Unavailable { .. } | Error::Full { .. } | Error::Incompatible { .. } => UNREACHABLE,
+        _ => REFUSED,
+    }
+}
