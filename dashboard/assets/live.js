@@ -5,7 +5,7 @@
 const LABELS = { live: "live", reconnecting: "reconnecting", stale: "stale" };
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 30_000;
-const STALE_AFTER_MS = 15_000; // three periods in which the server looks at everything again
+const STALE_AFTER_MS = 15_000; // a restart takes less
 const REFRESH_EVERY_MS = 1_000; // however fast findings come in, a person reads no faster
 
 const status = document.getElementById("live");
@@ -78,9 +78,18 @@ function replace(fresh) {
   }
 }
 
+// A session's page looks at its own session only; the fleet's page at everything.
+function concerns(versions) {
+  const id = /^\/sessions\/([^/]+)/.exec(location.pathname)?.[1];
+  return id === undefined || `session:${decodeURIComponent(id)}` in versions;
+}
+
 function heard(frame) {
-  for (const [object, version] of Object.entries(frame.versions ?? {})) versions.set(object, version);
-  if (frame.type === "update") scheduleRefresh();
+  const changed = frame.versions ?? {};
+  for (const [object, version] of Object.entries(changed)) versions.set(object, version);
+  for (const id of frame.removed ?? []) versions.delete(`session:${id}`);
+  // The first snapshot may be newer than this page, so it counts as a change too.
+  if (concerns(changed) || frame.removed?.length) scheduleRefresh();
 }
 
 function retry() {
@@ -89,12 +98,15 @@ function retry() {
 }
 
 function connect() {
-  const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`);
+  const origin = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}`;
+  const resumes = versions.size > 0;
+  const socket = new WebSocket(`${origin}/ws${resumes ? "?resume=1" : ""}`);
   socket.addEventListener("open", () => {
-    socket.send(JSON.stringify({ type: "resume", versions: Object.fromEntries(versions) }));
+    if (resumes) {
+      socket.send(JSON.stringify({ type: "resume", versions: Object.fromEntries(versions) }));
+    }
     attempts = 0;
     found();
-    scheduleRefresh();
   });
   socket.addEventListener("message", (event) => {
     try {

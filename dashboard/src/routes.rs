@@ -10,7 +10,9 @@ use crate::context::Context;
 use crate::{api, metrics, pages, probes};
 
 /// Every route of the process but the WebSocket, which the server takes over before this.
-pub fn all(context: &Context) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone {
+pub fn all(
+    context: &Context,
+) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone + use<> {
     let routes: BoxedFilter<(Response,)> = probes::routes(context)
         .or(metrics::routes(context))
         .unify()

@@ -29,12 +29,21 @@ async fn session_health(context: Context, session: String) -> Result<Health, Pro
 pub(crate) fn of_session(facts: &SessionFacts) -> Health {
     match &facts.session.derived {
         Some(derived) => derived.health.clone(),
-        None => Health {
-            score: None,
-            status: Status::Unknown,
-            reason: "no coordinator has looked at this session yet".to_owned(),
-            coverage: 0.0,
-            breakdown: Vec::new(),
-        },
+        None => unknown("no coordinator has looked at this session yet"),
+    }
+}
+
+/// The fleet's health.
+pub(crate) fn of_fleet() -> Health {
+    unknown("nothing is known of the fleet yet")
+}
+
+fn unknown(reason: &str) -> Health {
+    Health {
+        score: None,
+        status: Status::Unknown,
+        reason: reason.to_owned(),
+        coverage: 0.0,
+        breakdown: Vec::new(),
     }
 }

@@ -9,6 +9,8 @@
 
 pub(crate) mod show;
 
+pub(crate) mod fleet;
+
 pub(crate) mod session;
 
 pub(crate) mod assets;
@@ -26,7 +28,9 @@ use crate::context::Context;
 
 /// Every page and asset.
 pub fn routes(context: &Context) -> BoxedFilter<(Response,)> {
-    session::routes(context)
+    fleet::routes(context)
+        .or(session::routes(context))
+        .unify()
         .or(assets::routes())
         .unify()
         .boxed()
