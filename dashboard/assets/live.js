@@ -24,8 +24,9 @@ function show(state, note = "") {
 }
 
 function lost() {
+  if (staleTimer !== undefined) return; // already told: reconnecting, or stale by now
   show("reconnecting");
-  staleTimer ??= setTimeout(() => {
+  staleTimer = setTimeout(() => {
     show("stale", `, as of ${new Date(refreshedAt || performance.timeOrigin).toLocaleTimeString()}`);
   }, STALE_AFTER_MS);
 }
@@ -105,10 +106,10 @@ function connect() {
     if (resumes) {
       socket.send(JSON.stringify({ type: "resume", versions: Object.fromEntries(versions) }));
     }
-    attempts = 0;
     found();
   });
   socket.addEventListener("message", (event) => {
+    attempts = 0; // not on open: a server that lets in and throws out must not be hammered
     try {
       heard(JSON.parse(event.data));
     } catch {

@@ -10,7 +10,7 @@ use warp::{Filter, path};
 
 use crate::api::{method, secure};
 
-/// Names carry no hash, so a browser may keep a file for a minute only, then asks by ETag: after
+/// Names carry no hash, so a browser may keep a file for a minute only, then asks by `ETag`: after
 /// an upgrade no page runs on the former release's script for longer.
 const CACHE: &str = "public, max-age=60, must-revalidate";
 
@@ -58,12 +58,8 @@ fn kind(mime: &str) -> String {
 /// The first 8 bytes of the content's SHA-256.
 fn etag(file: &EmbeddedFile) -> String {
     let hash = file.metadata.sha256_hash();
-    let hex: String = hash
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("\"{hex}\"")
+    let start = hash.first_chunk().copied().map_or(0, u64::from_be_bytes);
+    format!("\"{start:016x}\"")
 }
 
 #[cfg(test)]

@@ -125,13 +125,15 @@ async fn completing_twice_is_a_conflict_and_repeating_a_request_is_none() {
     assert_eq!(twice.json()["code"], "conflict");
 }
 
+/// What a filter promises of each finding it lets pass.
+type Holds = fn(&Value) -> bool;
+
 #[tokio::test]
 async fn every_filter_lets_pass_what_it_names_and_nothing_else() {
     let site = Site::new();
     let session = site.session("scan", varied(120)).await;
     let mut other = site.start(&session, "other").await;
     site.finish(&mut other, varied(10)).await;
-    type Holds = fn(&Value) -> bool;
     let cases: [(&str, usize, Holds); 10] = [
         ("suppression=all", 130, |_| true),
         ("", 117, |f| f["suppressed"] == false),

@@ -1,4 +1,11 @@
 //! The dashboard's routes over an embedded store, as clients and browsers meet them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on should stop where it is"
+)]
 
 mod support;
 

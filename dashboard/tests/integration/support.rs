@@ -188,7 +188,7 @@ pub(crate) fn varied(count: usize) -> Vec<Finding> {
             .level(level)
             .category(category)
             .at(file, n as u32 + 1);
-        if n % 10 == 0 {
+        if n.is_multiple_of(10) {
             finding.suppressions.push(Suppression::default());
         }
         finding
