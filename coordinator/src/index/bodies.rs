@@ -21,7 +21,7 @@ pub(super) struct Body {
 }
 
 /// A part of a body. 16 bits do: a body has at most 64 KiB, and a header.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Span {
     start: u16,
     length: u16,
@@ -72,15 +72,16 @@ impl Span {
     }
 }
 
-/// Where `text`, borrowed from `body`, lies in it. Decoded texts are always borrowed: the encoding
-/// has no escapes. One that is not gets an empty span, and is not found by its text.
-pub(super) fn span_of(body: &[u8], text: &str) -> Span {
-    let start = (text.as_ptr() as usize).checked_sub(body.as_ptr() as usize);
-    let inside = start.filter(|start| start + text.len() <= body.len());
-    Span {
-        start: inside.map_or(0, |start| start as u16),
-        length: inside.map_or(0, |_| text.len() as u16),
+/// Where `text` lies in `body`, if it was borrowed from it.
+pub(super) fn span_of(body: &[u8], text: &str) -> Option<Span> {
+    let start = (text.as_ptr() as usize).checked_sub(body.as_ptr() as usize)?;
+    if start + text.len() > body.len() {
+        return None;
     }
+    Some(Span {
+        start: u16::try_from(start).ok()?,
+        length: u16::try_from(text.len()).ok()?,
+    })
 }
 
 #[cfg(test)]
@@ -111,7 +112,7 @@ mod tests {
     fn spans_point_into_their_body_only() {
         let body = b"head message tail";
         let text = std::str::from_utf8(&body[5..12]).unwrap();
-        assert_eq!(span_of(body, text).of(body), "message");
-        assert_eq!(span_of(body, "from elsewhere").of(body), "");
+        assert_eq!(span_of(body, text).unwrap().of(body), "message");
+        assert!(span_of(body, &"message".to_owned()).is_none());
     }
 }

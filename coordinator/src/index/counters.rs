@@ -62,12 +62,12 @@ impl<const N: usize> Limited<N> {
 
     /// Name, column and count of all that is not 0.
     fn counted<'a>(&'a self, names: &'a Names) -> impl Iterator<Item = (&'a str, usize, u64)> {
-        let named = self.cells.iter().enumerate().flat_map(|(id, row)| {
+        let own = self.cells.iter().enumerate().flat_map(|(id, row)| {
             let name = names.text(id as u32).unwrap_or(OTHER);
             row.iter().enumerate().map(move |(c, n)| (name, c, *n))
         });
         let other = self.other.iter().enumerate().map(|(c, n)| (OTHER, c, *n));
-        named.chain(other).filter(|(_, _, count)| *count > 0)
+        own.chain(other).filter(|(_, _, count)| *count > 0)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use fleet_worker_sdk::Severity;
+use fleet_worker_sdk::{BotId, Severity, wire};
 use memchr::memmem::Finder;
 
 use super::names::{Names, Order};
@@ -40,7 +40,7 @@ impl<'a> Matcher<'a> {
         let text = filter.text.as_deref().filter(|text| !text.is_empty());
         Self {
             index,
-            bots: wanted(&index.bots, filter.bots.iter().map(|bot| bot.as_str())),
+            bots: wanted(&index.bots, filter.bots.iter().map(BotId::as_str)),
             severities,
             categories: wanted(
                 &index.categories,
@@ -156,13 +156,14 @@ fn lists<'a>(postings: &'a Postings, wanted: &[bool]) -> Vec<&'a [u32]> {
         .collect()
 }
 
-/// Looks for a text in the four places, whatever its case. Paths and rules repeat: each is
-/// searched once, when a finding first asks.
+/// Looks for a text in the four places, whatever its case. Paths, rules and elements repeat:
+/// each is searched once, when a finding first asks.
 struct Text<'a> {
     index: &'a Index,
     needle: Needle,
     rules: Vec<Option<bool>>,
     files: Vec<Option<bool>>,
+    elements: Vec<Option<bool>>,
 }
 
 impl<'a> Text<'a> {
@@ -172,24 +173,32 @@ impl<'a> Text<'a> {
             needle: Needle::new(text),
             rules: vec![None; index.rule_names.len()],
             files: vec![None; index.files.len()],
+            elements: vec![None; index.elements.len()],
         }
     }
 
     fn is_in(&mut self, position: u32, row: &Row) -> bool {
-        let Self {
-            index,
-            needle,
-            rules,
-            files,
-        } = self;
-        once(rules, row.rule, || {
-            needle.is_in(index.rule_names.text(row.rule))
-        }) || once(files, row.file, || needle.is_in(index.files.text(row.file)))
-            || index.stored.get(position as usize).is_some_and(|stored| {
-                let body = index.bodies.get(stored.body);
-                needle.is_in(Some(stored.message.of(body)))
-                    || needle.is_in(Some(stored.element.of(body)))
-            })
+        let (index, needle) = (self.index, &mut self.needle);
+        let named = [
+            (&index.rule_names, &mut self.rules, row.rule),
+            (&index.files, &mut self.files, row.file),
+            (&index.elements, &mut self.elements, row.element),
+        ];
+        for (names, known, id) in named {
+            if once(known, id, || {
+                needle.is_in(names.text(id).unwrap_or_default())
+            }) {
+                return true;
+            }
+        }
+        let stored = index.stored.get(position as usize);
+        stored.is_some_and(|stored| {
+            let body = index.bodies.get(stored.body);
+            match stored.message {
+                Some(message) => needle.is_in(message.of(body)),
+                None => wire::columns(body).is_ok_and(|columns| needle.is_in(&columns.message)),
+            }
+        })
     }
 }
 
@@ -216,10 +225,7 @@ impl Needle {
         }
     }
 
-    fn is_in(&mut self, text: Option<&str>) -> bool {
-        let Some(text) = text.filter(|text| !text.is_empty()) else {
-            return false;
-        };
+    fn is_in(&mut self, text: &str) -> bool {
         fold(text, &mut self.folded);
         self.finder.find(&self.folded).is_some()
     }

@@ -36,13 +36,14 @@ use names::Names;
 /// Most findings of one index: positions are 32 bits wide.
 pub const MAX_FINDINGS: usize = u32::MAX as usize;
 
-/// The columns a filter or a sort looks at, 28 bytes, in order of arrival.
+/// The columns a filter or a sort looks at, 32 bytes, in order of arrival.
 #[derive(Clone, Copy, Debug)]
 struct Row {
     bot: u32,
     category: u32,
     rule: u32,
     file: u32,
+    element: u32,
     line: u32,
     occurrences: u32,
     severity: Severity,
@@ -50,12 +51,12 @@ struct Row {
     suppressed: bool,
 }
 
-/// Where a finding's encoding lies, and its texts in it.
+/// Where a finding's encoding lies, and its message in it.
 #[derive(Clone, Copy, Debug)]
 struct Stored {
     body: Body,
-    message: Span,
-    element: Span,
+    /// None where the message has to be decoded.
+    message: Option<Span>,
 }
 
 /// Positions of findings, ascending, by the id of a name or the number of a word.
@@ -76,6 +77,7 @@ pub struct Index {
     categories: Names,
     rule_names: Names,
     files: Names,
+    elements: Names,
     by_bot: Postings,
     by_category: Postings,
     by_rule: Postings,
@@ -122,16 +124,17 @@ impl Index {
             category: self.categories.intern(&columns.category),
             rule: self.rule_names.intern(&columns.rule_id),
             file: self.files.intern(&columns.uri),
+            element: self
+                .elements
+                .intern(columns.element.as_deref().unwrap_or_default()),
             line: columns.region.map_or(0, |region| region.start_line),
             occurrences: columns.occurrence_count,
             severity: columns.severity(),
             class: columns.weight_class(),
             suppressed: columns.suppressed,
         };
-        let element = columns.element.as_deref().unwrap_or_default();
         self.stored.push(Stored {
             message: bodies::span_of(body, &columns.message),
-            element: bodies::span_of(body, element),
             body: self.bodies.push(body),
         });
         self.positions.insert(columns.fingerprint, position);
@@ -231,6 +234,18 @@ impl Index {
         })
     }
 
+    /// Whether a finding is the same in `other`; none when it is not in both.
+    pub fn agrees_with(&self, other: &Self, fingerprint: &Fingerprint) -> Option<bool> {
+        let body = |index: &Self| {
+            let position = index.positions.get(fingerprint)?;
+            Some(index.stored.get(*position as usize)?.body)
+        };
+        let (here, there) = (body(self)?, body(other)?);
+        // Most are the same to the byte, which needs no decoding.
+        let same_bytes = self.bodies.get(here) == other.bodies.get(there);
+        Some(same_bytes || self.observed(fingerprint) == other.observed(fingerprint))
+    }
+
     /// A page of the findings that pass a filter, sorted.
     ///
     /// # Errors
@@ -271,11 +286,11 @@ impl Index {
     pub fn weight(&self) -> usize {
         /// Fingerprint and position in the map with its spare room; the fingerprint, the columns,
         /// and six posting lists with theirs.
-        const PER_FINDING: usize = 40 + 16 + 28 + 20 + 6 * 6;
+        const PER_FINDING: usize = 40 + 16 + 32 + 20 + 6 * 6;
         /// A rule's name and texts, when they are short.
         const PER_RULE: usize = 256;
-        let names = [&self.bots, &self.categories, &self.rule_names, &self.files];
-        let names: usize = names.iter().map(|names| names.weight()).sum();
+        let few = self.bots.weight() + self.categories.weight() + self.rule_names.weight();
+        let names = few + self.files.weight() + self.elements.weight();
         size_of::<Self>()
             + self.bodies.weight()
             + names
@@ -293,3 +308,6 @@ fn post(postings: &mut Postings, list: u32, position: u32) {
         list.push(position);
     }
 }
+
+#[cfg(test)]
+mod tests;

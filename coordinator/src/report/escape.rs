@@ -3,6 +3,8 @@
 //! Control characters and those that reverse or hide text are shown as the replacement character
 //! everywhere: what a reader sees is what is there.
 
+use std::fmt::Write as _;
+
 /// Whether `c` changes how the text around it looks without being seen: controls, bidirectional
 /// overrides and isolates, zero-width characters and the byte order mark.
 fn is_hidden(c: char) -> bool {
@@ -32,24 +34,31 @@ pub(super) fn html(out: &mut String, text: &str) {
 /// Appends `text` for a cell of a Markdown table, on one line, with nothing in it that Markdown or
 /// HTML gives a meaning to: markup characters become entities, which no parser takes for markup.
 pub(super) fn markdown(out: &mut String, text: &str) {
-    for c in text.chars() {
+    let mut before = ' ';
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let next = chars.peek().copied().unwrap_or(' ');
         match c {
             '\n' | '\r' | '\t' => out.push(' '),
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             // A backslash before a pipe would undo an escape by backslash: entities have no such trap.
-            '|' | '`' | '*' | '_' | '~' | '[' | ']' | '\\' | '!' | '#' | '@' => {
-                out.push_str("&#");
-                out.push_str(&(c as u32).to_string());
-                out.push(';');
-            }
+            '|' | '`' | '*' | '~' | '[' | ']' | '\\' | '!' | '#' | '@' => entity(out, c),
+            // Within a word it is no markup, and names stay readable in the source.
+            '_' if !(before.is_alphanumeric() && next.is_alphanumeric()) => entity(out, c),
             // An address would become a link of its own accord.
-            ':' => out.push_str("&#58;"),
+            ':' if next == '/' => entity(out, c),
+            '.' if before.eq_ignore_ascii_case(&'w') => entity(out, c),
             c if is_hidden(c) => out.push(REPLACEMENT),
             c => out.push(c),
         }
+        before = c;
     }
+}
+
+fn entity(out: &mut String, c: char) {
+    let _ = write!(out, "&#{};", c as u32);
 }
 
 #[cfg(test)]
@@ -69,6 +78,10 @@ mod tests {
         assert_eq!(
             of(markdown, "a|b\n`c` <i>"),
             "a&#124;b &#96;c&#96; &lt;i&gt;"
+        );
+        assert_eq!(
+            of(markdown, "_a_b_ http://w www.x"),
+            "&#95;a_b&#95; http&#58;//w www&#46;x"
         );
         assert_eq!(of(markdown, "\\| [x](y)"), "&#92;&#124; &#91;x&#93;(y)");
     }
@@ -93,7 +106,7 @@ mod tests {
         #[test]
         fn a_markdown_cell_is_one_line_without_markup(text in any::<String>()) {
             let escaped = of(markdown, &text);
-            let markup = ['|', '`', '<', '>', '\n', '\r', '\\', '*', '_', '[', '\u{202e}'];
+            let markup = ['|', '`', '<', '>', '\n', '\r', '\\', '*', '[', '\u{202e}'];
             prop_assert!(!escaped.contains(markup));
         }
     }

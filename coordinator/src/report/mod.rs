@@ -187,3 +187,6 @@ fn footer(head: &ReportHead, written: u64, next: Option<&Cursor>) -> String {
         None => format!("{written} of {} findings.", head.total),
     }
 }
+
+#[cfg(test)]
+mod tests;
