@@ -70,10 +70,6 @@ const ENDPOINTS: &[(&str, &str)] = &[
     ),
     ("POST /api/v1/push", "a batch of findings"),
     (
-        "POST /api/v1/ingest",
-        "repository, ref, commit, run, bot, partial: SARIF or JSON lines",
-    ),
-    (
         "GET /api/v1/sessions/{id}/findings",
         "bot, tier, severity, category, rule, file, text, suppression, sort, cursor, limit",
     ),
@@ -81,9 +77,6 @@ const ENDPOINTS: &[(&str, &str)] = &[
         "GET /api/v1/sessions/{id}/findings/{fingerprint}",
         "one finding",
     ),
-    ("GET /api/v1/health", "the fleet's health"),
-    ("GET /api/v1/health/tiers/{tier}", "a tier's health"),
-    ("GET /api/v1/health/bots/{bot}", "a bot's health"),
     ("GET /api/v1/sessions/{id}/health", "a session's health"),
     (
         "GET /api/v1/sessions/{id}/report",

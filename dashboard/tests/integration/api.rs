@@ -1,12 +1,16 @@
 //! Bots write, people read: the happy paths, every filter, and pages that lose nothing.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use fleet_worker_sdk::{Beat, Bot, Change, Tier, Version, WorkerId, WorkerState};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::support::{Site, varied};
+
+/// A test that waits this long has met a deadlock.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 fn list<'a>(answer: &'a Value, name: &str) -> &'a Vec<Value> {
     answer[name]
@@ -308,4 +312,53 @@ async fn a_report_goes_on_where_the_limited_one_ended() {
     let second = site.get(&format!("{path}&cursor={next}")).await.ok().json();
     assert_eq!(list(&second, "findings").len(), 10);
     assert_eq!(second["next"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_reader_who_stops_amid_a_report_holds_back_no_push() {
+    let site = Site::new();
+    let session = site.open("acme/shop").await;
+    let mut hand = site.start(&session, "scan").await;
+    let batch = hand.batch(varied(900));
+    site.post("/api/v1/push", &batch).await.ok();
+    let path = format!("/api/v1/sessions/{session}/report?format=json&suppression=all");
+    let unread = warp::test::request()
+        .path(&path)
+        .filter(&site.routes)
+        .await
+        .unwrap();
+    let batch = hand.batch(varied(1));
+    let pushed = tokio::time::timeout(PATIENCE, site.post("/api/v1/push", &batch)).await;
+    pushed.expect("the report must not hold the index").ok();
+    drop(unread);
+}
+
+#[tokio::test]
+async fn the_overview_names_what_is_served_and_only_that() {
+    let site = Site::new();
+    let session = site.session("scan", varied(1)).await;
+    let overview = site.get("/api/v1").await.ok().json();
+    for row in list(&overview, "endpoints") {
+        let (method, path) = row["endpoint"].as_str().unwrap().split_once(' ').unwrap();
+        let path = path.replace("sessions/{id}", &format!("sessions/{session}"));
+        let path = path
+            .replace("{fingerprint}", &"0".repeat(32))
+            .replace('{', "x")
+            .replace('}', "");
+        let request = warp::test::request().method(method).path(&path);
+        let answer = site.send(request).await;
+        assert_ne!(answer.status, 405, "{row}");
+        assert!(
+            !answer.text.contains("GET /api/v1 lists"),
+            "{row}: {}",
+            answer.text
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_head_request_is_a_get_without_the_body() {
+    let site = Site::new();
+    let head = warp::test::request().method("HEAD").path("/api/v1/bots");
+    assert_eq!(site.send(head).await.status, 200);
 }
