@@ -1,0 +1,279 @@
+//! Flags, environment and file become one checked [`Settings`] before any socket opens.
+//!
+//! [`raw`] is what people write, [`limits`] the defaults and bounds with their reasons.
+
+pub mod limits;
+
+pub mod raw;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use fleet_worker_sdk::Partitions;
+use fleet_worker_sdk::keys::{DEFAULT_NAMESPACE, Keys};
+
+use limits::Limit;
+pub use raw::{Args, Raw};
+
+/// Where the dashboard listens unless told otherwise.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
+
+/// Why a configuration is refused. The process exits with 64 then.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A value cannot be used.
+    #[error("{name}: {why}")]
+    Invalid {
+        /// The flag, without dashes; the file uses the same name.
+        name: &'static str,
+        /// What is wrong with it and what is allowed.
+        why: String,
+    },
+    /// The configuration file cannot be read.
+    #[error("configuration file {}: {why}", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it, and where.
+        why: String,
+    },
+}
+
+impl ConfigError {
+    pub(crate) fn invalid(name: &'static str, why: impl Into<String>) -> Self {
+        let why = why.into();
+        Self::Invalid { name, why }
+    }
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people at a terminal.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The checked configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Address to listen on; a loopback address.
+    pub listen: SocketAddr,
+    /// Address of the store; none for the embedded one.
+    pub store: Option<StoreAddress>,
+    /// Namespace of the fleet in the store.
+    pub namespace: String,
+    /// Partitions of a fleet that is created by this process.
+    pub partitions: Partitions,
+    /// Largest JSON body taken, in bytes.
+    pub max_body: u64,
+    /// Largest report taken by ingest, in bytes; a file on disk while it is read.
+    pub max_ingest: u64,
+    /// Most HTTP connections at once.
+    pub max_connections: usize,
+    /// Time a client has for a request's head, and may idle between requests.
+    pub header_timeout: Duration,
+    /// Time between two pieces of a body, either way.
+    pub body_timeout: Duration,
+    /// Most WebSocket clients at once.
+    pub max_clients: usize,
+    /// Most WebSocket clients of one address.
+    pub max_clients_per_address: usize,
+    /// Longest pause between two frames under load.
+    pub frame_interval: Duration,
+    /// Time a client has to take a frame.
+    pub send_timeout: Duration,
+    /// Time between pings; a client that has not answered one by the next is closed.
+    pub ping_interval: Duration,
+    /// Time to finish what is under way when the process is told to stop.
+    pub drain: Duration,
+    /// What is logged: a level, or directives of `tracing-subscriber`.
+    pub log: String,
+    /// How it is written.
+    pub log_format: LogFormat,
+}
+
+/// A store's address, which may hold a password: shown without it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoreAddress(String);
+
+impl StoreAddress {
+    /// The whole address, for the client that connects.
+    pub fn secret(&self) -> &str {
+        &self.0
+    }
+
+    /// The address for people: user and password replaced.
+    pub fn shown(&self) -> String {
+        let Some((scheme, rest)) = self.0.split_once("://") else {
+            return "***".to_owned();
+        };
+        match rest.rsplit_once('@') {
+            Some((_, host)) => format!("{scheme}://***@{host}"),
+            None => self.0.clone(),
+        }
+    }
+}
+
+impl std::fmt::Debug for StoreAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.shown())
+    }
+}
+
+impl Settings {
+    /// Checks what was written.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] naming the value, what is wrong with it and what is allowed.
+    pub fn check(raw: &Raw) -> Result<Self, ConfigError> {
+        let count = |limit: &Limit, value: Option<u64>| limit.take(value).map(|n| n as usize);
+        let time = |limit: &Limit, value| limit.take(value).map(Duration::from_millis);
+        Ok(Self {
+            listen: listen(raw.listen.as_deref().unwrap_or(DEFAULT_LISTEN))?,
+            store: raw.store.as_deref().map(store).transpose()?,
+            namespace: namespace(raw.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE))?,
+            partitions: partitions(raw.partitions)?,
+            max_body: limits::MAX_BODY.take(raw.max_body)?,
+            max_ingest: limits::MAX_INGEST.take(raw.max_ingest)?,
+            max_connections: count(&limits::MAX_CONNECTIONS, raw.max_connections)?,
+            header_timeout: time(&limits::HEADER_TIMEOUT, raw.header_timeout_ms)?,
+            body_timeout: time(&limits::BODY_TIMEOUT, raw.body_timeout_ms)?,
+            max_clients: count(&limits::MAX_CLIENTS, raw.max_clients)?,
+            max_clients_per_address: count(
+                &limits::MAX_CLIENTS_PER_ADDRESS,
+                raw.max_clients_per_address,
+            )?,
+            frame_interval: time(&limits::FRAME_INTERVAL, raw.frame_interval_ms)?,
+            send_timeout: time(&limits::SEND_TIMEOUT, raw.send_timeout_ms)?,
+            ping_interval: time(&limits::PING_INTERVAL, raw.ping_interval_ms)?,
+            drain: time(&limits::DRAIN, raw.drain_ms)?,
+            log: raw.log.clone().unwrap_or_else(|| "info".to_owned()),
+            log_format: log_format(raw.log_format.as_deref())?,
+        })
+    }
+
+    /// The configuration as a file that would give it again, but for secrets.
+    pub fn shown(&self) -> Raw {
+        let number = |n: usize| Some(n as u64);
+        let ms = |time: Duration| u64::try_from(time.as_millis()).ok();
+        Raw {
+            listen: Some(self.listen.to_string()),
+            store: self.store.as_ref().map(StoreAddress::shown),
+            namespace: Some(self.namespace.clone()),
+            partitions: Some(self.partitions.count()),
+            max_body: Some(self.max_body),
+            max_ingest: Some(self.max_ingest),
+            max_connections: number(self.max_connections),
+            header_timeout_ms: ms(self.header_timeout),
+            body_timeout_ms: ms(self.body_timeout),
+            max_clients: number(self.max_clients),
+            max_clients_per_address: number(self.max_clients_per_address),
+            frame_interval_ms: ms(self.frame_interval),
+            send_timeout_ms: ms(self.send_timeout),
+            ping_interval_ms: ms(self.ping_interval),
+            drain_ms: ms(self.drain),
+            log: Some(self.log.clone()),
+            log_format: Some(match self.log_format {
+                LogFormat::Text => "text".to_owned(),
+                LogFormat::Json => "json".to_owned(),
+            }),
+        }
+    }
+}
+
+impl Default for Settings {
+    /// What a process without any flag, variable or file gets.
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            store: None,
+            namespace: DEFAULT_NAMESPACE.to_owned(),
+            partitions: Partitions::DEFAULT,
+            max_body: limits::MAX_BODY.default,
+            max_ingest: limits::MAX_INGEST.default,
+            max_connections: limits::MAX_CONNECTIONS.default as usize,
+            header_timeout: Duration::from_millis(limits::HEADER_TIMEOUT.default),
+            body_timeout: Duration::from_millis(limits::BODY_TIMEOUT.default),
+            max_clients: limits::MAX_CLIENTS.default as usize,
+            max_clients_per_address: limits::MAX_CLIENTS_PER_ADDRESS.default as usize,
+            frame_interval: Duration::from_millis(limits::FRAME_INTERVAL.default),
+            send_timeout: Duration::from_millis(limits::SEND_TIMEOUT.default),
+            ping_interval: Duration::from_millis(limits::PING_INTERVAL.default),
+            drain: Duration::from_millis(limits::DRAIN.default),
+            log: "info".to_owned(),
+            log_format: LogFormat::Text,
+        }
+    }
+}
+
+/// A loopback address and port. Anything else is refused while there is no access control:
+/// whoever reaches the port may read every finding and push false ones.
+fn listen(text: &str) -> Result<SocketAddr, ConfigError> {
+    let refuse = |why: String| ConfigError::invalid("listen", why);
+    let numeric = match text.strip_prefix("localhost:") {
+        Some(port) => format!("127.0.0.1:{port}"),
+        None => text.to_owned(),
+    };
+    let address: SocketAddr = numeric.parse().map_err(|_| {
+        refuse(format!(
+            "{text:?} is not an address and a port; write it as 127.0.0.1:8080 or [::1]:8080"
+        ))
+    })?;
+    if is_loopback(address.ip()) {
+        return Ok(address);
+    }
+    Err(refuse(format!(
+        "{address} can be reached from other machines, and there is no access control yet: \
+         whoever reaches it could read and push findings. Listen on 127.0.0.1:{port}, and let a \
+         reverse proxy on this machine, or in this pod, that asks for credentials forward to it",
+        port = address.port()
+    )))
+}
+
+fn is_loopback(ip: IpAddr) -> bool {
+    ip.to_canonical().is_loopback()
+}
+
+fn store(text: &str) -> Result<StoreAddress, ConfigError> {
+    if text
+        .split_once("://")
+        .is_some_and(|(scheme, rest)| !scheme.is_empty() && !rest.is_empty())
+    {
+        return Ok(StoreAddress(text.to_owned()));
+    }
+    // The text is not repeated: it may be a password in the wrong place.
+    let why = "it has no scheme; write it as redis://host:port, or leave it out to keep \
+               everything in this process";
+    Err(ConfigError::invalid("store", why))
+}
+
+fn namespace(text: &str) -> Result<String, ConfigError> {
+    Keys::new(text).map_err(|error| ConfigError::invalid("namespace", error.to_string()))?;
+    Ok(text.to_owned())
+}
+
+fn partitions(count: Option<u16>) -> Result<Partitions, ConfigError> {
+    match count {
+        None => Ok(Partitions::DEFAULT),
+        Some(count) => Partitions::new(count)
+            .map_err(|error| ConfigError::invalid("partitions", error.to_string())),
+    }
+}
+
+fn log_format(text: Option<&str>) -> Result<LogFormat, ConfigError> {
+    match text {
+        None | Some("text") => Ok(LogFormat::Text),
+        Some("json") => Ok(LogFormat::Json),
+        Some(other) => {
+            let why = format!("{other:?} is neither `text` nor `json`");
+            Err(ConfigError::invalid("log-format", why))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

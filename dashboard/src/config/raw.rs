@@ -1,0 +1,147 @@
+//! What people write, in a flag, a variable or a file, unchecked.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{ConfigError, Settings};
+
+/// Shows a fleet live: health, findings, workers, reports; and takes what bots push over HTTP.
+///
+/// Without --store the fleet lives in this process and ends with it.
+#[derive(Debug, clap::Parser)]
+#[command(name = "fleet-dashboard", version)]
+pub struct Args {
+    /// File with any of these settings, in TOML; flags and variables win over it.
+    #[arg(long, env = "FLEET_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print the settings that result, with secrets hidden, and exit.
+    #[arg(long)]
+    pub print_config: bool,
+    /// The settings.
+    #[command(flatten)]
+    pub raw: Raw,
+}
+
+/// Every setting as written; the names are those of the flags, in the file too.
+#[derive(Clone, Default, clap::Args, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Raw {
+    /// Address to listen on; a loopback address [default: 127.0.0.1:8080].
+    #[arg(long, env = "FLEET_LISTEN", value_name = "ADDRESS")]
+    pub listen: Option<String>,
+    /// Where the fleet lives, such as redis://host:6379 [default: in this process].
+    #[arg(long, env = "FLEET_STORE", value_name = "URL", hide_env_values = true)]
+    pub store: Option<String>,
+    /// Namespace of the fleet in the store [default: fleet].
+    #[arg(long, env = "FLEET_NAMESPACE", value_name = "NAME")]
+    pub namespace: Option<String>,
+    /// Partitions, when this process creates the fleet [default: 16].
+    #[arg(long, env = "FLEET_PARTITIONS", value_name = "N")]
+    pub partitions: Option<u16>,
+    /// Largest JSON body taken, in bytes.
+    #[arg(long, env = "FLEET_MAX_BODY", value_name = "BYTES")]
+    pub max_body: Option<u64>,
+    /// Largest report taken, in bytes.
+    #[arg(long, env = "FLEET_MAX_INGEST", value_name = "BYTES")]
+    pub max_ingest: Option<u64>,
+    /// Most HTTP connections at once.
+    #[arg(long, env = "FLEET_MAX_CONNECTIONS", value_name = "N")]
+    pub max_connections: Option<u64>,
+    /// Time for a request's head, and idle between requests, in milliseconds.
+    #[arg(long, env = "FLEET_HEADER_TIMEOUT_MS", value_name = "MS")]
+    pub header_timeout_ms: Option<u64>,
+    /// Time between two pieces of a body, in milliseconds.
+    #[arg(long, env = "FLEET_BODY_TIMEOUT_MS", value_name = "MS")]
+    pub body_timeout_ms: Option<u64>,
+    /// Most WebSocket clients at once.
+    #[arg(long, env = "FLEET_MAX_CLIENTS", value_name = "N")]
+    pub max_clients: Option<u64>,
+    /// Most WebSocket clients of one address.
+    #[arg(long, env = "FLEET_MAX_CLIENTS_PER_ADDRESS", value_name = "N")]
+    pub max_clients_per_address: Option<u64>,
+    /// Longest pause between two frames under load, in milliseconds.
+    #[arg(long, env = "FLEET_FRAME_INTERVAL_MS", value_name = "MS")]
+    pub frame_interval_ms: Option<u64>,
+    /// Time a WebSocket client has to take a frame, in milliseconds.
+    #[arg(long, env = "FLEET_SEND_TIMEOUT_MS", value_name = "MS")]
+    pub send_timeout_ms: Option<u64>,
+    /// Time between pings of WebSocket clients, in milliseconds.
+    #[arg(long, env = "FLEET_PING_INTERVAL_MS", value_name = "MS")]
+    pub ping_interval_ms: Option<u64>,
+    /// Time to finish what is under way when told to stop, in milliseconds.
+    #[arg(long, env = "FLEET_DRAIN_MS", value_name = "MS")]
+    pub drain_ms: Option<u64>,
+    /// What to log: a level, or directives such as `info,fleet_dashboard=debug`.
+    #[arg(long, env = "FLEET_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+    /// `text` or `json`.
+    #[arg(long, env = "FLEET_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<String>,
+}
+
+impl std::fmt::Debug for Raw {
+    /// Nothing: an unchecked value may hold a secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Raw { .. }")
+    }
+}
+
+impl Raw {
+    /// These, and where nothing is set, those of `file`.
+    #[must_use]
+    pub fn over(self, file: Self) -> Self {
+        Self {
+            listen: self.listen.or(file.listen),
+            store: self.store.or(file.store),
+            namespace: self.namespace.or(file.namespace),
+            partitions: self.partitions.or(file.partitions),
+            max_body: self.max_body.or(file.max_body),
+            max_ingest: self.max_ingest.or(file.max_ingest),
+            max_connections: self.max_connections.or(file.max_connections),
+            header_timeout_ms: self.header_timeout_ms.or(file.header_timeout_ms),
+            body_timeout_ms: self.body_timeout_ms.or(file.body_timeout_ms),
+            max_clients: self.max_clients.or(file.max_clients),
+            max_clients_per_address: self
+                .max_clients_per_address
+                .or(file.max_clients_per_address),
+            frame_interval_ms: self.frame_interval_ms.or(file.frame_interval_ms),
+            send_timeout_ms: self.send_timeout_ms.or(file.send_timeout_ms),
+            ping_interval_ms: self.ping_interval_ms.or(file.ping_interval_ms),
+            drain_ms: self.drain_ms.or(file.drain_ms),
+            log: self.log.or(file.log),
+            log_format: self.log_format.or(file.log_format),
+        }
+    }
+
+    /// Reads a TOML file.
+    ///
+    /// # Errors
+    /// [`ConfigError::File`] with the line of what cannot be read.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let refuse = |why: String| ConfigError::File {
+            path: path.to_owned(),
+            why,
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| refuse(error.to_string()))?;
+        toml::from_str(&text).map_err(|error| refuse(without_excerpt(&text, &error)))
+    }
+}
+
+/// The parser's message and the line it is about, without the line: it may hold a password.
+fn without_excerpt(text: &str, error: &toml::de::Error) -> String {
+    let start = error.span().map_or(0, |span| span.start);
+    let line = text.get(..start).unwrap_or_default().lines().count().max(1);
+    format!("near line {line}: {}", error.message())
+}
+
+impl Args {
+    /// Flags, then environment (clap has read it), then file, checked.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when the file cannot be read or a value not be used.
+    pub fn settings(self) -> Result<Settings, ConfigError> {
+        let file = self.config.as_deref().map(Raw::read).transpose()?;
+        Settings::check(&self.raw.over(file.unwrap_or_default()))
+    }
+}

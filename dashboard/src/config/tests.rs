@@ -1,0 +1,131 @@
+use std::io::Write;
+
+use clap::Parser;
+
+use super::*;
+
+fn checked(raw: Raw) -> Result<Settings, String> {
+    Settings::check(&raw).map_err(|error| error.to_string())
+}
+
+fn listening(address: &str) -> Result<Settings, String> {
+    checked(Raw {
+        listen: Some(address.to_owned()),
+        ..Raw::default()
+    })
+}
+
+#[test]
+fn nothing_but_loopback_is_listened_on() {
+    for open in [
+        "0.0.0.0:8080",
+        "[::]:8080",
+        "192.168.1.4:80",
+        "[::ffff:10.0.0.1]:80",
+    ] {
+        let why = listening(open).unwrap_err();
+        assert!(why.contains("no access control"), "{open}: {why}");
+        assert!(
+            why.contains("127.0.0.1"),
+            "{open} must be told what to do: {why}"
+        );
+    }
+    for own in [
+        "127.0.0.1:0",
+        "127.8.8.8:80",
+        "[::1]:8080",
+        "localhost:9",
+        "[::ffff:127.0.0.1]:80",
+    ] {
+        assert!(listening(own).is_ok(), "{own}");
+    }
+    for bad in [
+        "",
+        "8080",
+        "localhost",
+        "fleet.example:80",
+        "127.0.0.1:99999",
+    ] {
+        assert!(listening(bad).unwrap_err().contains("write it as"), "{bad}");
+    }
+}
+
+#[test]
+fn the_defaults_are_those_of_no_setting_at_all() {
+    let checked = checked(Raw::default()).unwrap();
+    assert_eq!(format!("{checked:?}"), format!("{:?}", Settings::default()));
+}
+
+#[test]
+fn what_is_shown_reads_back_as_the_same_settings() {
+    let settings = checked(Raw {
+        listen: Some("[::1]:9".to_owned()),
+        drain_ms: Some(7),
+        partitions: Some(3),
+        log_format: Some("json".to_owned()),
+        ..Raw::default()
+    })
+    .unwrap();
+    let text = toml::to_string(&settings.shown()).unwrap();
+    let again = checked(toml::from_str(&text).unwrap()).unwrap();
+    assert_eq!(format!("{settings:?}"), format!("{again:?}"));
+}
+
+#[test]
+fn a_password_is_never_shown() {
+    let raw = Raw {
+        store: Some("redis://u:hunter2@a@b:6379".to_owned()),
+        ..Raw::default()
+    };
+    assert!(!format!("{raw:?}").contains("hunter2"));
+    let settings = checked(raw).unwrap();
+    for shown in [
+        format!("{settings:?}"),
+        toml::to_string(&settings.shown()).unwrap(),
+    ] {
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(shown.contains("b:6379"), "{shown}");
+    }
+    let misplaced = checked(Raw {
+        store: Some("hunter2".to_owned()),
+        ..Raw::default()
+    });
+    assert!(!misplaced.unwrap_err().contains("hunter2"));
+}
+
+#[test]
+fn a_flag_wins_over_the_file() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    writeln!(file, "drain-ms = 5\nmax-body = 2048").unwrap();
+    let path = file.path().to_str().unwrap();
+    let args = Args::parse_from(["fleet-dashboard", "--config", path, "--drain-ms", "6"]);
+    let settings = args.settings().unwrap();
+    assert_eq!(settings.drain.as_millis(), 6);
+    assert_eq!(settings.max_body, 2048);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_refused_with_its_line_and_without_its_text() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    writeln!(file, "drain-ms = 5\nstroe = \"redis://:hunter2@x\"").unwrap();
+    let why = Raw::read(file.path()).unwrap_err().to_string();
+    assert!(why.contains("line 2") || why.contains("line 1"), "{why}");
+    assert!(why.contains("stroe"), "{why}");
+    assert!(!why.contains("hunter2"), "{why}");
+    let missing = Raw::read(std::path::Path::new("/nonexistent/fleet.toml"));
+    assert!(missing.unwrap_err().to_string().contains("/nonexistent"));
+}
+
+#[test]
+fn numbers_outside_their_bounds_are_refused_by_name() {
+    let why = checked(Raw {
+        max_body: Some(0),
+        ..Raw::default()
+    });
+    assert!(why.unwrap_err().starts_with("max-body: 0 is not between"));
+    let why = checked(Raw {
+        partitions: Some(0),
+        ..Raw::default()
+    });
+    assert!(why.unwrap_err().starts_with("partitions"));
+}
