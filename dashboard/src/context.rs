@@ -20,11 +20,14 @@ pub struct Context {
 
 impl Context {
     /// A context over `store`.
-    pub fn new(store: SharedStore, settings: Settings) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// As [`Metrics::new`].
+    pub fn new(store: SharedStore, settings: Settings) -> prometheus::Result<Self> {
+        Ok(Self {
             store,
             settings: Arc::new(settings),
-            metrics: Metrics::new(),
-        }
+            metrics: Metrics::new()?,
+        })
     }
 }

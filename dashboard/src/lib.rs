@@ -3,10 +3,14 @@
 //! The map, in the order a request meets it:
 //!
 //! 1. [`config`]: flags, environment and file become one checked struct.
-//! 2. [`context`]: what every handler works with; [`routes`] composes [`api`], [`pages`],
+//! 2. [`server`]: sockets, limits, deadlines, draining. It hands `/ws` to [`ws`] and the rest to [`routes`].
+//! 3. [`context`]: what every handler works with; [`routes`] composes [`api`], [`pages`],
 //!    [`probes`] and [`metrics`].
+//! 4. [`ws`]: one hub that watches the store, and its clients.
 
 pub mod config;
+
+pub mod server;
 
 pub mod context;
 
@@ -19,3 +23,5 @@ pub mod pages;
 pub mod probes;
 
 pub mod metrics;
+
+pub mod ws;

@@ -81,7 +81,7 @@ pub(crate) fn same_origin() -> impl Filter<Extract = (), Error = Rejection> + Cl
 
 /// Whether `origin` names the host that was asked. The scheme is not compared: behind an ingress
 /// the browser says `https` and this process hears `http`.
-fn is_own(origin: &str, host: Option<&Authority>) -> bool {
+pub(crate) fn is_own(origin: &str, host: Option<&Authority>) -> bool {
     let authority = origin.split_once("://").map(|(_, authority)| authority);
     match (authority, host) {
         (Some(authority), Some(host)) => authority.eq_ignore_ascii_case(host.as_str()),
