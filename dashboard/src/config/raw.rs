@@ -30,7 +30,7 @@ pub struct Raw {
     /// Address to listen on; a loopback address [default: 127.0.0.1:8080].
     #[arg(long, env = "FLEET_LISTEN", value_name = "ADDRESS")]
     pub listen: Option<String>,
-    /// Where the fleet lives, such as redis://host:6379 [default: in this process].
+    /// Where the fleet lives, such as `redis://host:6379` [default: in this process].
     #[arg(long, env = "FLEET_STORE", value_name = "URL", hide_env_values = true)]
     pub store: Option<String>,
     /// Namespace of the fleet in the store [default: fleet].

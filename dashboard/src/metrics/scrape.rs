@@ -20,12 +20,15 @@ const FRESH: Duration = Duration::from_secs(1);
 /// Time the store has: well below the 10 s in which Prometheus gives up.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// What the store said, and when.
+type Answer = (Instant, Arc<str>);
+
 /// Writes all metrics; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Scraper {
     context: Context,
     /// Held while the store is asked, so that it is asked once.
-    last: Arc<Mutex<Option<(Instant, Arc<str>)>>>,
+    last: Arc<Mutex<Option<Answer>>>,
 }
 
 impl Scraper {

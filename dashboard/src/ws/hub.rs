@@ -145,7 +145,7 @@ impl Hub {
         let read = timeout(PATIENCE, self.read(&dirty)).await;
         let fresh = match read.unwrap_or_else(|_| Err(self.hung())) {
             Ok(fresh) => fresh,
-            Err(error) => self.trouble(&error),
+            Err(error) => trouble(&error),
         };
         let next = self.publish.borrow().after(fresh);
         if let Some(next) = next {
@@ -158,19 +158,6 @@ impl Hub {
             store: self.context.store.address(),
             why: format!("it has not answered within {} s", PATIENCE.as_secs()),
         }
-    }
-
-    /// What clients are told when the store cannot be read: they keep what they have.
-    fn trouble(&self, error: &Error) -> Fresh {
-        tracing::warn!(%error, "the live view cannot be brought up to date");
-        let why = error.to_string();
-        let store = StoreRow {
-            reachable: false,
-            why: Some(&why),
-        };
-        let mut fresh = Fresh::default();
-        fresh.parts.extend(part("store", &store));
-        fresh
     }
 
     async fn read(&self, dirty: &Dirty) -> Result<Fresh> {
@@ -229,6 +216,19 @@ impl Hub {
         let fleet = self.context.store.rollup().await?;
         Ok(part("fleet", &fleet))
     }
+}
+
+/// What clients are told when the store cannot be read: they keep what they have.
+fn trouble(error: &Error) -> Fresh {
+    tracing::warn!(%error, "the live view cannot be brought up to date");
+    let why = error.to_string();
+    let store = StoreRow {
+        reachable: false,
+        why: Some(&why),
+    };
+    let mut fresh = Fresh::default();
+    fresh.parts.extend(part("store", &store));
+    fresh
 }
 
 /// The next hint. Lost hints ask for a look at everything; a store that has ended gives no more.

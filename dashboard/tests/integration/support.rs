@@ -54,7 +54,7 @@ impl Site {
 
     pub(crate) fn with(settings: Settings) -> Self {
         let store = Arc::new(MemoryStore::new(Partitions::DEFAULT));
-        let context = Context::new(store, settings);
+        let context = Context::new(store, settings).unwrap();
         Self {
             routes: routes::all(&context).boxed(),
         }
