@@ -188,3 +188,45 @@ async fn every_table_names_its_columns() {
         );
     }
 }
+
+/// Relative luminance of `#rrggbb`, as WCAG 2 defines it.
+fn luminance(colour: &str) -> f64 {
+    let channel = |at: usize| {
+        let value = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).unwrap()) / 255.0;
+        if value <= 0.03928 {
+            value / 12.92
+        } else {
+            ((value + 0.055) / 1.055).powf(2.4)
+        }
+    };
+    0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5)
+}
+
+#[tokio::test]
+async fn every_colour_of_text_can_be_read_on_every_ground() {
+    let css = Site::new().get("/assets/fleet.css").await.ok().text;
+    let schemes = css
+        .split(":root {")
+        .skip(1)
+        .map(|rest| rest.split('}').next().unwrap());
+    let mut checked = 0;
+    for scheme in schemes {
+        let rules = scheme
+            .split(';')
+            .filter_map(|rule| rule.trim().split_once(": #"));
+        let colours: Vec<_> = rules.map(|(name, hex)| (name, format!("#{hex}"))).collect();
+        let (grounds, texts): (Vec<_>, Vec<_>) = colours
+            .iter()
+            .filter(|(name, _)| *name != "--line")
+            .partition(|(name, _)| ["--ground", "--panel"].contains(name));
+        for (ground, below) in &grounds {
+            for (text, above) in &texts {
+                let (a, b) = (luminance(below), luminance(above));
+                let contrast = (a.max(b) + 0.05) / (a.min(b) + 0.05);
+                assert!(contrast >= 4.5, "{text} on {ground}: {contrast:.1}");
+                checked += 1;
+            }
+        }
+    }
+    assert_eq!(checked, 32, "two schemes, two grounds, eight colours");
+}
