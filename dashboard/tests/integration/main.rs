@@ -6,7 +6,6 @@
     clippy::indexing_slicing,
     reason = "a test that cannot go on should stop where it is"
 )]
-
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -22,3 +21,11 @@ mod api;
 mod errors;
 
 mod pages;
+
+mod running;
+
+mod server;
+
+mod probes;
+
+mod ws;
