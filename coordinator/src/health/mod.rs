@@ -1,22 +1,26 @@
 //! Health: pure functions of stored state and time.
+//!
+//! Three things are scored apart and then rolled up, each with its breakdown: whether a *bot* is
+//! well ([`bot`]), whether a *repository* is well ([`quality`]), and what that makes of sessions,
+//! tiers and the fleet ([`rollup`]). What is unknown is left out, never counted as well; the
+//! coverage says how much was known.
+
+pub mod settings;
+
+pub mod status;
+
+pub mod parts;
+
+pub mod quality;
+
+pub mod bot;
+
+pub mod rollup;
 
 use serde::{Deserialize, Serialize};
 
-/// How well something is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// 85 and above.
-    Healthy,
-    /// 60 to 85.
-    Degraded,
-    /// 30 to 60.
-    Unhealthy,
-    /// Below 30, or everything failed.
-    Critical,
-    /// Nothing is known.
-    Unknown,
-}
+pub use settings::Settings;
+pub use status::Status;
 
 /// A score that explains itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,3 +54,19 @@ pub struct Part {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
 }
+
+impl Health {
+    /// The health of what nothing is known about.
+    pub fn unknown(reason: impl Into<String>) -> Self {
+        Self {
+            score: None,
+            status: Status::Unknown,
+            reason: reason.into(),
+            coverage: 0.0,
+            breakdown: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@ use fleet_worker_sdk::session::ExecutionState;
 use fleet_worker_sdk::{
     Bot, BotId, Command, Error, Partitions, Repository, Result, SessionId, WorkerId, Write,
 };
+use jiff::Timestamp;
 use tokio::sync::{RwLock, broadcast};
 
 use crate::index::Index;
@@ -67,6 +68,8 @@ pub trait Read: Write {
     ) -> Result<Option<SessionId>>;
     /// Sums over the fleet.
     async fn rollup(&self) -> Result<Rollup>;
+    /// The store's clock, which every stored time is measured by.
+    async fn now(&self) -> Result<Timestamp>;
     /// Hints of changes, from now on.
     fn updates(&self) -> broadcast::Receiver<Update>;
     /// Whether the store takes writes now; the error says why not.

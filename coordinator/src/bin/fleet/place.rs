@@ -167,13 +167,19 @@ mod tests {
 
     #[test]
     fn a_commit_of_another_repository_is_not_taken() {
-        let given = Place { repository: Some("acme/other".to_owned()), ..Place::default() };
+        let given = Place {
+            repository: Some("acme/other".to_owned()),
+            ..Place::default()
+        };
         let git = |arguments: &[&str]| match arguments {
             ["remote", ..] => Some("git@h:acme/shop".to_owned()),
             _ => Some("x".to_owned()),
         };
         assert_eq!(given.clone().or(Place::of_git(git)), given);
-        let same = Place { repository: Some("Acme/Shop".to_owned()), ..Place::default() };
+        let same = Place {
+            repository: Some("Acme/Shop".to_owned()),
+            ..Place::default()
+        };
         assert_eq!(same.or(Place::of_git(git)).commit.as_deref(), Some("x"));
     }
 

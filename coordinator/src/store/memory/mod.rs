@@ -248,6 +248,10 @@ impl Read for MemoryStore {
         Ok(self.state().rollup.sums())
     }
 
+    async fn now(&self) -> Result<Timestamp> {
+        Ok(self.lock().1)
+    }
+
     fn updates(&self) -> broadcast::Receiver<Update> {
         self.updates.subscribe()
     }

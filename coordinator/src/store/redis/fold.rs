@@ -31,8 +31,8 @@ struct Position {
 }
 
 type Entry = (String, Fields);
-/// Generation, total, quarantined, entries.
-type Tail = (u64, u64, u64, Vec<Entry>);
+/// Generation, total, quarantined, rules with texts, entries.
+type Tail = (u64, u64, u64, usize, Vec<Entry>);
 
 /// Folded sessions, within a bound of bytes.
 #[derive(Debug)]
@@ -97,9 +97,9 @@ impl Fold {
     /// Folds what was logged since; false when the whole does not add up.
     async fn catch_up(&self, link: &RedisLink, session: &SessionId) -> Result<bool> {
         let mut position = self.position.lock().await;
-        let mut grown = false;
         loop {
-            let (generation, total, quarantined, entries) = tail(link, session, &position).await?;
+            let (generation, total, quarantined, texts, entries) =
+                tail(link, session, &position).await?;
             if position.last.is_some() && position.generation != generation {
                 return Ok(false);
             }
@@ -107,7 +107,6 @@ impl Fold {
             let last_page = entries.len() < PAGE;
             let mut unreadable = Vec::new();
             if !entries.is_empty() {
-                grown = true;
                 let mut index = self.index.write().await;
                 for (id, fields) in entries {
                     if let Err(error) = apply(&mut index, &id, &fields) {
@@ -121,7 +120,7 @@ impl Fold {
                 continue;
             }
             if last_page {
-                if grown {
+                if self.index.read().await.rules().len() != texts {
                     self.index
                         .write()
                         .await
@@ -134,7 +133,12 @@ impl Fold {
 }
 
 async fn tail(link: &RedisLink, session: &SessionId, position: &Position) -> Result<Tail> {
-    let keys = [link.keys().session(session), link.keys().log(session)];
+    let keys = link.keys();
+    let keys = [
+        keys.session(session),
+        keys.log(session),
+        keys.rules(session),
+    ];
     let mut command = fcall_ro("fleet_tail_1", &keys);
     command
         .arg(position.last.as_deref().unwrap_or("-"))

@@ -25,7 +25,9 @@ impl Maintain for RedisStore {
         let mut repository = redis::cmd("HGET");
         repository.arg(keys.session(session)).arg("repo");
         let repository: Option<String> = self.link.call(&repository).await?;
-        let repository = repository.ok_or_else(|| Error::not_found("session", session))?;
+        let Some(repository) = repository else {
+            return Ok(false);
+        };
         let repository = repository.parse().map_err(Error::protocol)?;
         let keys = [
             keys.session(session),

@@ -170,7 +170,7 @@ impl Read for RedisStore {
     }
 
     async fn workers(&self) -> Result<Vec<Worker>> {
-        let since = Timestamp::now() - WORKERS_SINCE;
+        let since = self.now().await? - WORKERS_SINCE;
         let mut command = redis::cmd("ZRANGEBYSCORE");
         command
             .arg(self.keys().workers())
@@ -257,6 +257,11 @@ impl Read for RedisStore {
             sum.findings += field("findings");
         }
         Ok(sum)
+    }
+
+    async fn now(&self) -> Result<Timestamp> {
+        let (seconds, microseconds): (u64, u64) = self.link.call(&redis::cmd("TIME")).await?;
+        stored::timestamp(seconds * 1000 + microseconds / 1000)
     }
 
     fn updates(&self) -> broadcast::Receiver<Update> {

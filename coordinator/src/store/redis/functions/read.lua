@@ -6,15 +6,15 @@ local function facts(keys)
 end
 
 -- fleet_tail_1: what was logged after an entry, with what a fold is checked against.
--- KEYS: session, log
+-- KEYS: session, log, rules
 -- ARGV: id of the last entry folded, or '-' for none; entries at most
--- Answers {generation, total, quarantined, entries}; refuses with NOTFOUND.
+-- Answers {generation, total, quarantined, rules with texts, entries}; refuses with NOTFOUND.
 local function tail(keys, args)
   local session = redis.call('HMGET', keys[1], 'generation', 'total', 'quarantined')
   if not session[1] then return refuse('NOTFOUND', 'session|') end
   local from = args[1] == '-' and '-' or '(' .. args[1]
   local entries = redis.call('XRANGE', keys[2], from, '+', 'COUNT', args[2])
-  return {session[1], session[2], session[3], entries}
+  return {session[1], session[2], session[3], redis.call('HLEN', keys[3]), entries}
 end
 
 redis.register_function{function_name = 'fleet_facts_1', callback = facts, flags = {'no-writes'}}

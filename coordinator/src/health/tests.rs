@@ -1,0 +1,339 @@
+use std::collections::BTreeMap;
+
+use fleet_worker_sdk::{
+    BotId, Execution, ExecutionState, SessionId, Tier, WeightClass, WorkerState,
+};
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::{Counts, Rollup, Run, Worker};
+
+fn counts(rows: &[(WeightClass, &str, u64)]) -> Counts {
+    let by_rule = rows
+        .iter()
+        .map(|(class, rule, n)| ((*class, (*rule).to_owned()), *n))
+        .collect();
+    Counts {
+        by_rule,
+        ..Counts::default()
+    }
+}
+
+fn bot_id(id: &str) -> BotId {
+    BotId::new(id).unwrap()
+}
+
+fn execution(bot: &str, state: ExecutionState) -> Execution {
+    Execution {
+        bot: bot_id(bot),
+        state,
+        attempt: 1,
+        worker: None,
+        started: None,
+        ended: None,
+        pushed: 0,
+        partial: false,
+        reason: None,
+    }
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + second).unwrap()
+}
+
+fn run(second: usize, outcome: ExecutionState) -> Run {
+    Run {
+        session: SessionId::new("p1-01a20714-b637-7054-9cfa-b65a4c1fd8f8").unwrap(),
+        attempt: 1,
+        outcome,
+        partial: false,
+        ended: at(i64::try_from(second).unwrap()),
+        duration_ms: 10,
+        findings: 0,
+    }
+}
+
+fn worker(last_beat: Timestamp) -> Worker {
+    Worker {
+        id: "hypatia:h:1:b".parse().unwrap(),
+        bot: bot_id("hypatia"),
+        version: String::new(),
+        host: String::new(),
+        pid: 1,
+        started: at(0),
+        state: WorkerState::Running,
+        sessions: Vec::new(),
+        last_beat,
+        last_progress: last_beat,
+        command: None,
+    }
+}
+
+#[track_caller]
+fn assert_explained(health: &Health) {
+    if let Some(score) = health.score {
+        let lost: f64 = health.breakdown.iter().map(|part| part.points_lost).sum();
+        assert!((lost - (100.0 - score)).abs() < 0.01, "{health:?}");
+        assert!((0.0..=100.0).contains(&score), "{health:?}");
+    }
+}
+
+#[track_caller]
+fn assert_quality(load: f64, expected: f64) {
+    let score = quality::score(load, &Settings::default());
+    assert!(
+        (score - expected).abs() < 0.05,
+        "load {load} makes {score}, not {expected}"
+    );
+}
+
+#[test]
+fn quality_follows_the_printed_figures() {
+    for (load, expected) in [(0.0, 100.0), (10.0, 83.3), (50.0, 50.0), (1000.0, 4.8)] {
+        assert_quality(load, expected);
+    }
+}
+
+#[test]
+fn ten_thousand_errors_are_worse_than_ten() {
+    let settings = Settings::default();
+    let few = quality::quality(&counts(&[(WeightClass::Error, "a", 10)]), None, &settings);
+    let many = quality::quality(
+        &counts(&[(WeightClass::Error, "a", 10_000)]),
+        None,
+        &settings,
+    );
+    assert!(many.score < few.score);
+}
+
+#[test]
+fn a_quality_names_its_worst_rules_and_sums_the_rest() {
+    let rows: Vec<(WeightClass, String, u64)> = (0..30)
+        .map(|n| (WeightClass::Warning, format!("rule-{n:02}"), n + 1))
+        .collect();
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|(class, rule, n)| (*class, rule.as_str(), *n))
+        .collect();
+    let health = quality::quality(&counts(&rows), None, &Settings::default());
+    assert_eq!(health.breakdown.len(), 21);
+    assert_eq!(health.breakdown[0].part, "rule-29");
+    assert_eq!(health.breakdown[20].part, "other rules");
+    assert_explained(&health);
+}
+
+#[test]
+fn nothing_known_is_no_score() {
+    let settings = Settings::default();
+    let none = bot::bot(&bot_id("a"), &[], &[], None, at(0), &settings);
+    assert_eq!((none.score, none.status), (None, Status::Unknown));
+    let scores = rollup::session(&[], &Counts::default(), None, &settings);
+    assert_eq!(scores.health.score, None);
+    let fleet = rollup::fleet(
+        &BTreeMap::new(),
+        &BTreeMap::new(),
+        &Rollup::default(),
+        None,
+        &settings,
+    );
+    assert_eq!(fleet.status, Status::Unknown);
+}
+
+#[test]
+fn a_dead_bot_loses_its_heartbeats_share() {
+    let settings = Settings::default();
+    let runs = [run(0, ExecutionState::Completed)];
+    let alive = bot::bot(
+        &bot_id("hypatia"),
+        &runs,
+        &[worker(at(0))],
+        None,
+        at(5),
+        &settings,
+    );
+    assert_eq!(alive.score, Some(100.0));
+    let dead = bot::bot(
+        &bot_id("hypatia"),
+        &runs,
+        &[worker(at(0))],
+        None,
+        at(60),
+        &settings,
+    );
+    assert!(
+        (dead.score.unwrap() - 100.0 * 0.5 / 0.7).abs() < 0.01,
+        "{dead:?}"
+    );
+    assert_explained(&dead);
+}
+
+#[test]
+fn recent_failures_count_more() {
+    let settings = Settings::default();
+    let (ok, bad) = (ExecutionState::Completed, ExecutionState::Failed);
+    let score = |outcomes: [ExecutionState; 3]| {
+        let runs: Vec<Run> = outcomes
+            .iter()
+            .enumerate()
+            .map(|(n, o)| run(n, *o))
+            .collect();
+        bot::bot(&bot_id("a"), &runs, &[], None, at(9), &settings)
+            .score
+            .unwrap()
+    };
+    assert!(score([bad, ok, ok]) > score([ok, ok, bad]));
+}
+
+#[test]
+fn a_session_whose_bots_all_failed_is_critical() {
+    let failed = [
+        execution("a", ExecutionState::Failed),
+        execution("b", ExecutionState::Skipped),
+    ];
+    let scores = rollup::session(&failed, &Counts::default(), None, &Settings::default());
+    assert_eq!(scores.health.status, Status::Critical);
+    assert_eq!(
+        scores.quality.score, None,
+        "a failed scan says nothing of the code"
+    );
+}
+
+#[test]
+fn an_all_failed_fleet_is_critical_even_with_good_code() {
+    let settings = Settings::default();
+    let runs = [run(0, ExecutionState::Failed)];
+    let health = bot::bot(&bot_id("a"), &runs, &[], None, at(1), &settings);
+    let bots: BTreeMap<BotId, Health> = [(bot_id("a"), health)].into();
+    let references = bots
+        .iter()
+        .map(|(id, health)| (id.clone(), health))
+        .collect();
+    let tiers: BTreeMap<Tier, Health> =
+        [(Tier::Engine, rollup::tier(&references, None, &settings))].into();
+    let rollup = Rollup {
+        repositories: 2,
+        quality_milli: 200_000,
+        ..Rollup::default()
+    };
+    let fleet = rollup::fleet(&bots, &tiers, &rollup, None, &settings);
+    assert_eq!(fleet.status, Status::Critical);
+    assert_explained(&fleet);
+}
+
+#[test]
+fn a_bad_band_is_left_three_points_above_its_edge() {
+    let settings = Settings::default();
+    let of = |score, previous| Status::of(score, previous, &settings);
+    assert_eq!(of(86.0, Some(Status::Degraded)), Status::Degraded);
+    assert_eq!(of(88.0, Some(Status::Degraded)), Status::Healthy);
+    assert_eq!(of(84.9, Some(Status::Healthy)), Status::Degraded);
+    assert_eq!(of(86.0, Some(Status::Critical)), Status::Degraded);
+    assert_eq!(of(86.0, None), Status::Healthy);
+}
+
+#[test]
+fn settings_out_of_range_are_refused() {
+    assert!(Settings::default().check().is_ok());
+    let wrong = Settings {
+        bands: [60.0, 85.0, 30.0],
+        ..Settings::default()
+    };
+    assert!(wrong.check().unwrap_err().to_string().contains("bands"));
+    let wrong = Settings {
+        dead_after: SignedDuration::from_secs(1),
+        ..Settings::default()
+    };
+    assert!(wrong.check().is_err());
+}
+
+fn class() -> impl Strategy<Value = WeightClass> {
+    proptest::sample::select(WeightClass::ALL)
+}
+
+fn some_counts() -> impl Strategy<Value = Counts> {
+    let row = (class(), "[a-e]", 1u64..5_000);
+    proptest::collection::vec(row, 0..40).prop_map(|rows| {
+        let mut counts = Counts::default();
+        for (class, rule, n) in rows {
+            *counts.by_rule.entry((class, rule)).or_default() += n;
+        }
+        counts
+    })
+}
+
+fn some_executions() -> impl Strategy<Value = Vec<Execution>> {
+    let one = (proptest::sample::select(ExecutionState::ALL), any::<bool>());
+    proptest::collection::vec(one, 0..8).prop_map(|all| {
+        let make = |(n, (state, partial)): (usize, (ExecutionState, bool))| Execution {
+            partial,
+            ..execution(&format!("bot-{n}"), state)
+        };
+        all.into_iter().enumerate().map(make).collect()
+    })
+}
+
+proptest! {
+    #[test]
+    fn more_findings_never_raise_a_score(counts in some_counts(), class in class(), rule in "[a-h]", n in 1u64..100) {
+        let settings = Settings::default();
+        let before = quality::quality(&counts, None, &settings);
+        let mut more = counts.clone();
+        *more.by_rule.entry((class, rule)).or_default() += n;
+        let after = quality::quality(&more, None, &settings);
+        prop_assert!(after.score <= before.score);
+        prop_assert!(after.status >= before.status);
+    }
+
+    #[test]
+    fn worse_findings_never_raise_a_score(counts in some_counts()) {
+        let settings = Settings::default();
+        let worse = Counts {
+            by_rule: counts.by_rule.iter().fold(BTreeMap::new(), |mut map, ((class, rule), n)| {
+                let up = WeightClass::ALL[(*class as usize).saturating_sub(1)];
+                *map.entry((up, format!("{class}{rule}"))).or_default() += n;
+                map
+            }),
+            ..Counts::default()
+        };
+        prop_assert!(quality::total_load(&worse, &settings) >= quality::total_load(&counts, &settings) - 1e-9);
+    }
+
+    #[test]
+    fn a_session_explains_itself(executions in some_executions(), counts in some_counts()) {
+        let scores = rollup::session(&executions, &counts, None, &Settings::default());
+        for health in [&scores.health, &scores.executions, &scores.quality] {
+            assert_explained(health);
+            prop_assert!((0.0..=1.0).contains(&health.coverage));
+        }
+    }
+
+    #[test]
+    fn the_order_of_executions_and_runs_never_matters(executions in some_executions(), outcomes in proptest::collection::vec(any::<bool>(), 0..20)) {
+        let settings = Settings::default();
+        let mut reversed = executions.clone();
+        reversed.reverse();
+        let one = rollup::session(&executions, &Counts::default(), None, &settings).health.score;
+        let other = rollup::session(&reversed, &Counts::default(), None, &settings).health.score;
+        prop_assert!(one.zip(other).is_none_or(|(a, b)| (a - b).abs() < 1e-9) && one.is_some() == other.is_some());
+        let state = |ok: &bool| if *ok { ExecutionState::Completed } else { ExecutionState::Failed };
+        let runs: Vec<Run> = outcomes.iter().enumerate().map(|(n, ok)| run(n, state(ok))).collect();
+        let mut backwards = runs.clone();
+        backwards.reverse();
+        let score = |runs: &[Run]| bot::bot(&bot_id("a"), runs, &[], None, at(99), &settings).score;
+        prop_assert_eq!(score(&runs), score(&backwards));
+    }
+
+    #[test]
+    fn the_unknown_never_counts_as_well(executions in some_executions()) {
+        let settings = Settings::default();
+        let known: Vec<Execution> = executions
+            .iter()
+            .filter(|e| matches!(e.state, ExecutionState::Completed | ExecutionState::Failed))
+            .cloned()
+            .collect();
+        let all = rollup::session(&executions, &Counts::default(), None, &settings).executions.score;
+        let only = rollup::session(&known, &Counts::default(), None, &settings).executions.score;
+        prop_assert!(all.zip(only).is_none_or(|(a, b)| (a - b).abs() < 1e-9) && all.is_some() == only.is_some());
+    }
+}
