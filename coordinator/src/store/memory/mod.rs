@@ -289,7 +289,7 @@ impl Maintain for MemoryStore {
     }
 
     async fn derive(&self, session: &SessionId, derived: &Derived) -> Result<bool> {
-        let stored = self.state().derive(session, derived);
+        let stored = self.state().derive(session, derived)?;
         if stored {
             self.hint(Update::Session {
                 session: session.clone(),

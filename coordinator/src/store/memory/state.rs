@@ -317,18 +317,17 @@ impl State {
     }
 
     /// Stores what was computed from a session, if it is still the one stored.
-    pub(super) fn derive(&mut self, session: &SessionId, derived: &Derived) -> bool {
-        let Some(stored) = self.sessions.get_mut(session) else {
-            return false;
-        };
+    pub(super) fn derive(&mut self, session: &SessionId, derived: &Derived) -> Result<bool> {
+        let stored = self.sessions.get_mut(session);
+        let stored = stored.ok_or_else(|| Error::not_found("session", session))?;
         if stored.session.version != derived.version {
-            return false;
+            return Ok(false);
         }
         stored.session.derived = Some(derived.clone());
         if let Some(quality) = derived.quality {
             self.rollup.quality(&stored.session, quality);
         }
-        true
+        Ok(true)
     }
 }
 

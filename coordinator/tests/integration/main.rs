@@ -1,0 +1,15 @@
+//! What a fleet promises, tested on every store; the stores compared over random histories.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "all of this is tests; clippy sees only the functions marked so"
+)]
+
+mod support;
+
+mod conformance;
+
+mod histories;

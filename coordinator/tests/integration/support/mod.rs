@@ -1,0 +1,55 @@
+//! Stores to test, each private to its test, and hands that do what bots do.
+
+mod build;
+mod hand;
+mod redis;
+mod whole;
+
+use std::ops::Deref;
+
+use fleet_coordinator::store::{Maintain, OpenOptions, SharedStore};
+
+pub(crate) use build::{bot, finding, findings, fingerprint, open, repository, stamp, worker};
+pub(crate) use hand::{Hand, next_changes, within};
+pub(crate) use whole::assert_whole;
+
+use self::redis::RedisServer;
+
+/// Which store to test.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    /// The embedded one.
+    Memory,
+    /// A Redis server of its own.
+    Redis,
+}
+
+/// An empty store, and what must live as long as it.
+pub(crate) struct TestStore {
+    /// The store.
+    pub(crate) store: SharedStore,
+    _server: Option<RedisServer>,
+}
+
+impl Deref for TestStore {
+    type Target = dyn Maintain;
+    fn deref(&self) -> &Self::Target {
+        &*self.store
+    }
+}
+
+/// An empty store of 16 partitions.
+pub(crate) async fn store(kind: Kind) -> TestStore {
+    let server = match kind {
+        Kind::Memory => None,
+        Kind::Redis => Some(RedisServer::start().await),
+    };
+    let address = server
+        .as_ref()
+        .map_or("memory".to_owned(), RedisServer::url);
+    let store = fleet_coordinator::store::open(&address, &OpenOptions::default());
+    TestStore {
+        store: store.expect("the address can be read"),
+        _server: server,
+    }
+}
