@@ -3,12 +3,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use fleet_worker_sdk::{BotId, Severity, wire};
-use memchr::memmem::Finder;
-
 use super::names::{Names, Order};
 use super::query::{Filter, Suppression};
+use super::text::Text;
 use super::{Index, Postings, Row};
+use fleet_worker_sdk::{BotId, Severity};
 
 /// Decides about findings one by one. Cheap questions come first.
 pub(super) struct Matcher<'a> {
@@ -154,93 +153,4 @@ fn lists<'a>(postings: &'a Postings, wanted: &[bool]) -> Vec<&'a [u32]> {
         .filter(|(_, wanted)| **wanted)
         .map(|(list, _)| list.as_slice())
         .collect()
-}
-
-/// Looks for a text in the four places, whatever its case. Paths, rules and elements repeat:
-/// each is searched once, when a finding first asks.
-struct Text<'a> {
-    index: &'a Index,
-    needle: Needle,
-    rules: Vec<Option<bool>>,
-    files: Vec<Option<bool>>,
-    elements: Vec<Option<bool>>,
-}
-
-impl<'a> Text<'a> {
-    fn new(index: &'a Index, text: &str) -> Self {
-        Self {
-            index,
-            needle: Needle::new(text),
-            rules: vec![None; index.rule_names.len()],
-            files: vec![None; index.files.len()],
-            elements: vec![None; index.elements.len()],
-        }
-    }
-
-    fn is_in(&mut self, position: u32, row: &Row) -> bool {
-        let (index, needle) = (self.index, &mut self.needle);
-        let named = [
-            (&index.rule_names, &mut self.rules, row.rule),
-            (&index.files, &mut self.files, row.file),
-            (&index.elements, &mut self.elements, row.element),
-        ];
-        for (names, known, id) in named {
-            if once(known, id, || {
-                needle.is_in(names.text(id).unwrap_or_default())
-            }) {
-                return true;
-            }
-        }
-        let stored = index.stored.get(position as usize);
-        stored.is_some_and(|stored| {
-            let body = index.bodies.get(stored.body);
-            match stored.message {
-                Some(message) => needle.is_in(message.of(body)),
-                None => wire::columns(body).is_ok_and(|columns| needle.is_in(&columns.message)),
-            }
-        })
-    }
-}
-
-fn once(known: &mut [Option<bool>], id: u32, ask: impl FnOnce() -> bool) -> bool {
-    match known.get_mut(id as usize) {
-        Some(known) => *known.get_or_insert_with(ask),
-        None => ask(),
-    }
-}
-
-struct Needle {
-    finder: Finder<'static>,
-    /// The text searched, in lower case; kept to spare an allocation a text.
-    folded: Vec<u8>,
-}
-
-impl Needle {
-    fn new(text: &str) -> Self {
-        let mut folded = Vec::new();
-        fold(text, &mut folded);
-        Self {
-            finder: Finder::new(&folded).into_owned(),
-            folded: Vec::new(),
-        }
-    }
-
-    fn is_in(&mut self, text: &str) -> bool {
-        fold(text, &mut self.folded);
-        self.finder.find(&self.folded).is_some()
-    }
-}
-
-/// Lower case, character by character, so that a part of a text folds to a part of its fold.
-fn fold(text: &str, into: &mut Vec<u8>) {
-    into.clear();
-    if text.is_ascii() {
-        into.extend_from_slice(text.as_bytes());
-        into.make_ascii_lowercase();
-        return;
-    }
-    let mut utf8 = [0; 4];
-    for c in text.chars().flat_map(char::to_lowercase) {
-        into.extend_from_slice(c.encode_utf8(&mut utf8).as_bytes());
-    }
 }

@@ -12,6 +12,8 @@ mod names;
 
 mod counters;
 
+mod text;
+
 mod matcher;
 
 mod page;

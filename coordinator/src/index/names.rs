@@ -12,7 +12,7 @@ pub(super) struct Names {
     /// The last one asked for: findings of one file or bot come in a row.
     last: u32,
     /// Sorted when first asked for, and again after new names.
-    order: RwLock<Arc<Order>>,
+    order: RwLock<Option<Arc<Order>>>,
 }
 
 /// The alphabetical order of names.
@@ -62,19 +62,27 @@ impl Names {
     /// standard sort merges instead of starting over.
     pub(super) fn order(&self) -> Arc<Order> {
         let known = self.order.read().unwrap_or_else(PoisonError::into_inner);
-        if known.rank.len() == self.texts.len() {
-            return Arc::clone(&known);
+        if let Some(order) = self.if_whole(known.as_ref()) {
+            return order;
         }
         drop(known);
-        let mut order = self.order.write().unwrap_or_else(PoisonError::into_inner);
-        if order.rank.len() != self.texts.len() {
-            *order = Arc::new(self.sort(&order));
+        let mut known = self.order.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(order) = self.if_whole(known.as_ref()) {
+            return order; // another reader was first
         }
-        Arc::clone(&order)
+        let order = Arc::new(self.sort(known.as_deref()));
+        *known = Some(Arc::clone(&order));
+        order
     }
 
-    fn sort(&self, before: &Order) -> Order {
-        let mut sorted = before.sorted.clone();
+    fn if_whole(&self, order: Option<&Arc<Order>>) -> Option<Arc<Order>> {
+        order
+            .filter(|order| order.rank.len() == self.texts.len())
+            .cloned()
+    }
+
+    fn sort(&self, before: Option<&Order>) -> Order {
+        let mut sorted = before.map_or_else(Vec::new, |order| order.sorted.clone());
         let mut fresh: Vec<u32> = (sorted.len() as u32..self.texts.len() as u32).collect();
         fresh.sort_by_key(|id| self.text(*id));
         sorted.extend(fresh);

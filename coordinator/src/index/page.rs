@@ -21,9 +21,9 @@ pub(super) fn of(index: &Index, query: &PageQuery) -> Result<Page> {
         None => None,
     };
     let selected = match (matcher.counted(), query.sort) {
-        (Some(total), Sort::Severity) => by_class(index, &mut matcher, after, limit, total),
         (Some(total), Sort::Newest) => newest(index, &mut matcher, after, limit, total),
-        _ => Selection::of(index, &mut matcher, &keys, after, limit),
+        (Some(total), _) => walk(index, &mut matcher, &keys, after, limit, total),
+        (None, _) => Selection::of(index, &mut matcher, &keys, after, limit),
     };
     let views = selected.positions.iter().filter_map(|at| index.view(*at));
     let findings: Vec<FindingView> = views.collect();
@@ -71,6 +71,22 @@ impl<'a> Keys<'a> {
             Sort::Rule => [rank(row.rule), 0, position],
             Sort::Newest => [0, 0, u32::MAX - position],
         }
+    }
+
+    /// Findings by the first number of their keys, in order.
+    fn groups(&self) -> Box<dyn Iterator<Item = (u32, &'a [u32])> + '_> {
+        let index = self.index;
+        let lists = match self.sort {
+            Sort::Path => &index.by_file,
+            Sort::Rule => &index.by_rule,
+            Sort::Severity | Sort::Newest => {
+                let lists = index.by_class.iter().map(Vec::as_slice);
+                return Box::new((0..).zip(lists));
+            }
+        };
+        let sorted = self.order.sorted.iter();
+        let lists = sorted.filter_map(|id| lists.get(*id as usize).map(Vec::as_slice));
+        Box::new((0..).zip(lists))
     }
 
     fn of_cursor(&self, cursor: &Cursor) -> Result<Key> {
@@ -171,7 +187,7 @@ impl Smallest {
     fn new(limit: usize) -> Self {
         Self {
             limit,
-            kept: Vec::with_capacity(2 * limit),
+            kept: Vec::new(),
             bound: [u32::MAX; 3],
             offered: 0,
         }
@@ -197,26 +213,59 @@ impl Smallest {
     }
 }
 
-/// Worst first needs no sorting: the posting lists of the weight classes are in that order.
-fn by_class(
+/// Where the total is known, only as much is looked at as the page needs: an order's groups (weight
+/// classes, rules, files) come sorted, and most have their findings sorted within.
+fn walk(
     index: &Index,
     matcher: &mut Matcher<'_>,
+    keys: &Keys<'_>,
     after: Option<Key>,
     limit: usize,
     total: u64,
 ) -> Selection {
-    let [class, _, last] = after.unwrap_or_default();
-    let lists = index.by_class.iter().zip(0u32..);
-    let rest = lists.flat_map(|(list, number)| {
-        let skip = match after {
-            Some(_) if number < class => list.len(),
-            Some(_) if number == class => list.partition_point(|at| *at <= last),
-            _ => 0,
+    let mut positions = Vec::with_capacity(limit + 1);
+    for (group, list) in keys.groups() {
+        let wanted = limit + 1 - positions.len();
+        let after = match after {
+            Some([first, ..]) if group < first => continue,
+            Some([first, ..]) if group == first => after,
+            _ => None,
         };
-        list.get(skip..).unwrap_or_default().iter().copied()
-    });
-    let passing = rest.filter(|at| accepts(index, matcher, *at));
-    Selection::first(passing, limit, total)
+        if keys.sort == Sort::Path {
+            positions.extend(of_file(index, matcher, keys, list, after, wanted));
+        } else {
+            let skip = after.map_or(0, |[_, _, last]| list.partition_point(|at| *at <= last));
+            let rest = list.get(skip..).unwrap_or_default().iter().copied();
+            let passing = rest.filter(|at| accepts(index, matcher, *at));
+            positions.extend(passing.take(wanted));
+        }
+        if positions.len() > limit {
+            break;
+        }
+    }
+    Selection::first(positions.into_iter(), limit, total)
+}
+
+/// The first `wanted` of a file, by line.
+fn of_file(
+    index: &Index,
+    matcher: &mut Matcher<'_>,
+    keys: &Keys<'_>,
+    list: &[u32],
+    after: Option<Key>,
+    wanted: usize,
+) -> Vec<u32> {
+    let mut smallest = Smallest::new(wanted);
+    for position in list {
+        if let Some(row) = index.rows.get(*position as usize) {
+            let key = keys.of(*position, row);
+            if after.is_none_or(|after| key > after) && matcher.accepts(*position, row) {
+                smallest.offer(key);
+            }
+        }
+    }
+    let sorted = smallest.sorted().into_iter();
+    sorted.map(|[_, _, position]| position).collect()
 }
 
 fn newest(

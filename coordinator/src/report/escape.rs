@@ -3,8 +3,6 @@
 //! Control characters and those that reverse or hide text are shown as the replacement character
 //! everywhere: what a reader sees is what is there.
 
-use std::fmt::Write as _;
-
 /// Whether `c` changes how the text around it looks without being seen: controls, bidirectional
 /// overrides and isolates, zero-width characters and the byte order mark.
 fn is_hidden(c: char) -> bool {
@@ -13,52 +11,80 @@ fn is_hidden(c: char) -> bool {
 }
 
 /// Stands in for what is not shown.
-const REPLACEMENT: char = '\u{fffd}';
+const REPLACEMENT: &str = "\u{fffd}";
 
 /// Appends `text` for HTML text and quoted attributes. Line ends and tabs stay.
 pub(super) fn html(out: &mut String, text: &str) {
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            '\n' | '\t' => out.push(c),
-            c if is_hidden(c) => out.push(REPLACEMENT),
-            c => out.push(c),
-        }
-    }
+    replace(out, text, |_, c, _| match c {
+        '&' => Some("&amp;"),
+        '<' => Some("&lt;"),
+        '>' => Some("&gt;"),
+        '"' => Some("&quot;"),
+        '\'' => Some("&#39;"),
+        '\n' | '\t' => None,
+        c => is_hidden(c).then_some(REPLACEMENT),
+    });
 }
 
 /// Appends `text` for a cell of a Markdown table, on one line, with nothing in it that Markdown or
 /// HTML gives a meaning to: markup characters become entities, which no parser takes for markup.
+/// (A backslash before a pipe would undo an escape by backslash.)
 pub(super) fn markdown(out: &mut String, text: &str) {
-    let mut before = ' ';
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        let next = chars.peek().copied().unwrap_or(' ');
-        match c {
-            '\n' | '\r' | '\t' => out.push(' '),
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            // A backslash before a pipe would undo an escape by backslash: entities have no such trap.
-            '|' | '`' | '*' | '~' | '[' | ']' | '\\' | '!' | '#' | '@' => entity(out, c),
-            // Within a word it is no markup, and names stay readable in the source.
-            '_' if !(before.is_alphanumeric() && next.is_alphanumeric()) => entity(out, c),
-            // An address would become a link of its own accord.
-            ':' if next == '/' => entity(out, c),
-            '.' if before.eq_ignore_ascii_case(&'w') => entity(out, c),
-            c if is_hidden(c) => out.push(REPLACEMENT),
-            c => out.push(c),
-        }
-        before = c;
-    }
+    replace(out, text, |before, c, next| match c {
+        '\n' | '\r' | '\t' => Some(" "),
+        '&' => Some("&amp;"),
+        '<' => Some("&lt;"),
+        '>' => Some("&gt;"),
+        '|' => Some("&#124;"),
+        '`' => Some("&#96;"),
+        '*' => Some("&#42;"),
+        '~' => Some("&#126;"),
+        '[' => Some("&#91;"),
+        ']' => Some("&#93;"),
+        '\\' => Some("&#92;"),
+        '!' => Some("&#33;"),
+        '#' => Some("&#35;"),
+        '@' => Some("&#64;"),
+        // Within a word it is no markup, and names stay readable in the source.
+        '_' => (!is_word(before) || !is_word(next)).then_some("&#95;"),
+        // An address would become a link of its own accord.
+        ':' => (next == b'/').then_some("&#58;"),
+        '.' => before.eq_ignore_ascii_case(&b'w').then_some("&#46;"),
+        c => is_hidden(c).then_some(REPLACEMENT),
+    });
 }
 
-fn entity(out: &mut String, c: char) {
-    let _ = write!(out, "&#{};", c as u32);
+/// Letters and digits of ASCII; a name beside other letters is escaped, which is right as well.
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+}
+
+/// Appends `text` with some characters replaced, told by the character and the bytes beside it.
+/// Runs of what is never replaced are copied whole: that is what makes long reports fast.
+fn replace(
+    out: &mut String,
+    text: &str,
+    replacement: impl Fn(u8, char, u8) -> Option<&'static str>,
+) {
+    let bytes = text.as_bytes();
+    let byte = |at: usize| bytes.get(at).copied().unwrap_or(b' ');
+    let mut copied = 0;
+    for (at, &b) in bytes.iter().enumerate() {
+        // Letters, digits, blanks, and the second and later bytes of a character.
+        if is_word(b) || b == b' ' || (0x80..0xc0).contains(&b) {
+            continue;
+        }
+        let Some(c) = text.get(at..).and_then(|rest| rest.chars().next()) else {
+            continue;
+        };
+        let before = if at == 0 { b' ' } else { byte(at - 1) };
+        if let Some(replacement) = replacement(before, c, byte(at + 1)) {
+            out.push_str(text.get(copied..at).unwrap_or_default());
+            out.push_str(replacement);
+            copied = at + c.len_utf8();
+        }
+    }
+    out.push_str(text.get(copied..).unwrap_or_default());
 }
 
 #[cfg(test)]

@@ -88,7 +88,9 @@ pub(super) fn row(out: &mut String, view: &FindingView) {
     } else {
         view.severity.as_str()
     };
-    let _ = write!(out, "<tr><td class=\"{severity}\">{severity}</td>");
+    for part in ["<tr><td class=\"", severity, "\">", severity, "</td>"] {
+        out.push_str(part);
+    }
     element(out, "td", &finding.rule_id);
     element(out, "td", &place(view));
     element(out, "td", &finding.message);
@@ -97,9 +99,13 @@ pub(super) fn row(out: &mut String, view: &FindingView) {
 }
 
 fn element(out: &mut String, name: &str, text: &str) {
-    let _ = write!(out, "<{name}>");
+    for part in ["<", name, ">"] {
+        out.push_str(part);
+    }
     escape::html(out, text);
-    let _ = write!(out, "</{name}>");
+    for part in ["</", name, ">"] {
+        out.push_str(part);
+    }
 }
 
 pub(super) fn end(head: &ReportHead, written: u64, next: Option<&Cursor>) -> String {
