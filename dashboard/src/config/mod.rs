@@ -68,6 +68,8 @@ pub struct Settings {
     pub namespace: String,
     /// Partitions of a fleet that is created by this process.
     pub partitions: Partitions,
+    /// Host names answered to beside this machine's own.
+    pub allowed_hosts: Vec<String>,
     /// Largest JSON body taken, in bytes.
     pub max_body: u64,
     /// Largest report taken by ingest, in bytes; a file on disk while it is read.
@@ -137,6 +139,7 @@ impl Settings {
             store: raw.store.as_deref().map(store).transpose()?,
             namespace: namespace(raw.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE))?,
             partitions: partitions(raw.partitions)?,
+            allowed_hosts: allowed_hosts(raw.allowed_hosts.as_deref().unwrap_or_default())?,
             max_body: limits::MAX_BODY.take(raw.max_body)?,
             max_ingest: limits::MAX_INGEST.take(raw.max_ingest)?,
             max_connections: count(&limits::MAX_CONNECTIONS, raw.max_connections)?,
@@ -165,6 +168,7 @@ impl Settings {
             store: self.store.as_ref().map(StoreAddress::shown),
             namespace: Some(self.namespace.clone()),
             partitions: Some(self.partitions.count()),
+            allowed_hosts: Some(self.allowed_hosts.clone()),
             max_body: Some(self.max_body),
             max_ingest: Some(self.max_ingest),
             max_connections: number(self.max_connections),
@@ -193,6 +197,7 @@ impl Default for Settings {
             store: None,
             namespace: DEFAULT_NAMESPACE.to_owned(),
             partitions: Partitions::DEFAULT,
+            allowed_hosts: Vec::new(),
             max_body: limits::MAX_BODY.default,
             max_ingest: limits::MAX_INGEST.default,
             max_connections: limits::MAX_CONNECTIONS.default as usize,
@@ -261,6 +266,23 @@ fn partitions(count: Option<u16>) -> Result<Partitions, ConfigError> {
         None => Ok(Partitions::DEFAULT),
         Some(count) => Partitions::new(count)
             .map_err(|error| ConfigError::invalid("partitions", error.to_string())),
+    }
+}
+
+/// Names alone: a scheme or a port would never match, and a wildcard would undo the check.
+fn allowed_hosts(names: &[String]) -> Result<Vec<String>, ConfigError> {
+    let is_name = |name: &&String| {
+        !name.is_empty()
+            && name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || ".-".contains(c))
+    };
+    match names.iter().find(|name| !is_name(name)) {
+        None => Ok(names.to_vec()),
+        Some(name) => {
+            let why = format!("{name:?} is no host name; write it without scheme and port");
+            Err(ConfigError::invalid("allowed-hosts", why))
+        }
     }
 }
 

@@ -39,6 +39,14 @@ pub struct Raw {
     /// Partitions, when this process creates the fleet [default: 16].
     #[arg(long, env = "FLEET_PARTITIONS", value_name = "N")]
     pub partitions: Option<u16>,
+    /// Host names to answer to beside localhost, such as that of the proxy in front; separated by commas.
+    #[arg(
+        long,
+        env = "FLEET_ALLOWED_HOSTS",
+        value_name = "NAMES",
+        value_delimiter = ','
+    )]
+    pub allowed_hosts: Option<Vec<String>>,
     /// Largest JSON body taken, in bytes.
     #[arg(long, env = "FLEET_MAX_BODY", value_name = "BYTES")]
     pub max_body: Option<u64>,
@@ -96,6 +104,7 @@ impl Raw {
             store: self.store.or(file.store),
             namespace: self.namespace.or(file.namespace),
             partitions: self.partitions.or(file.partitions),
+            allowed_hosts: self.allowed_hosts.or(file.allowed_hosts),
             max_body: self.max_body.or(file.max_body),
             max_ingest: self.max_ingest.or(file.max_ingest),
             max_connections: self.max_connections.or(file.max_connections),

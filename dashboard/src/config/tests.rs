@@ -117,6 +117,23 @@ fn a_file_that_cannot_be_read_is_refused_with_its_line_and_without_its_text() {
 }
 
 #[test]
+fn a_host_is_allowed_by_its_name_alone() {
+    let allowing = |name: &str| {
+        checked(Raw {
+            allowed_hosts: Some(vec![name.to_owned()]),
+            ..Raw::default()
+        })
+    };
+    assert_eq!(
+        allowing("fleet.example").unwrap().allowed_hosts,
+        ["fleet.example"]
+    );
+    for bad in ["", "*", "https://fleet.example", "fleet.example:443"] {
+        assert!(allowing(bad).unwrap_err().contains("no host name"), "{bad}");
+    }
+}
+
+#[test]
 fn numbers_outside_their_bounds_are_refused_by_name() {
     let why = checked(Raw {
         max_body: Some(0),

@@ -16,9 +16,10 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use warp::filters::BoxedFilter;
-use warp::reply::Response;
+use warp::reply::{Reply, Response};
 
 use super::body::Patient;
+use super::host;
 use super::stall::Stalling;
 use crate::config::Settings;
 use crate::metrics::Metrics;
@@ -112,7 +113,9 @@ impl Connections {
     ) -> Result<Response, Infallible> {
         let began = Instant::now();
         let observed = self.metrics.request(request.method(), request.uri().path());
-        let response = if request.uri().path() == ws::PATH {
+        let response = if let Err(problem) = host::check(&request, &self.settings.allowed_hosts) {
+            problem.into_response()
+        } else if request.uri().path() == ws::PATH {
             self.sockets.upgrade(peer.ip(), request)
         } else {
             let patience = self.settings.body_timeout;

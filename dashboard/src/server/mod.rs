@@ -10,6 +10,8 @@ pub(crate) mod body;
 
 pub(crate) mod connection;
 
+pub(crate) mod host;
+
 pub(crate) mod stall;
 
 use std::io;

@@ -6,13 +6,6 @@
     clippy::indexing_slicing,
     reason = "a test that cannot go on should stop where it is"
 )]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "helpers of tests fail as tests do"
-)]
 
 mod support;
 

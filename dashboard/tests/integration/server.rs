@@ -23,7 +23,7 @@ fn hasty() -> Settings {
 async fn a_head_that_does_not_end_is_cut() {
     let running = Running::with(hasty()).await;
     for beginning in [
-        "GET /livez HTTP/1.1\r\nhost: x\r\nx-slow: ",
+        "GET /livez HTTP/1.1\r\nhost: localhost\r\nx-slow: ",
         "G",
         "PRI * HTTP/2.0\r\n",
         "",
@@ -38,7 +38,7 @@ async fn a_head_that_does_not_end_is_cut() {
 #[tokio::test]
 async fn a_body_that_does_not_end_is_refused() {
     let running = Running::with(hasty()).await;
-    let head = "POST /api/v1/bots HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
+    let head = "POST /api/v1/bots HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
     let answer = until_closed(running.sent(head.as_bytes()).await).await;
     assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
     assert!(answer.contains("nothing of the body came"), "{answer}");
@@ -48,7 +48,7 @@ async fn a_body_that_does_not_end_is_refused() {
 async fn an_idle_connection_is_closed() {
     let running = Running::with(hasty()).await;
     let stream = running
-        .sent(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n")
+        .sent(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n")
         .await;
     let answer = until_closed(stream).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
@@ -62,7 +62,7 @@ async fn no_more_connections_than_allowed_are_served_at_once() {
         ..Settings::default()
     })
     .await;
-    let request = b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let request = b"GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     let first = running.sent(b"GET /li").await;
     let second = running.sent(request).await;
     // The second is served as soon as the first has gone, and only then: were both served at
@@ -74,6 +74,18 @@ async fn no_more_connections_than_allowed_are_served_at_once() {
         metrics.contains("\nfleet_http_connections 1\n"),
         "{metrics}"
     );
+}
+
+#[tokio::test]
+async fn a_name_that_was_bent_to_this_address_is_refused() {
+    let running = Running::start().await;
+    for path in ["/api/v1/sessions", "/ws"] {
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n");
+        let answer = until_closed(running.sent(request.as_bytes()).await).await;
+        assert!(answer.starts_with("HTTP/1.1 421"), "{answer}");
+        assert!(answer.contains("--allowed-hosts"), "{answer}");
+    }
 }
 
 /// A route that says when it was reached and answers when it is told to.
@@ -101,7 +113,9 @@ fn waiting() -> (
 async fn draining_lets_a_request_finish() {
     let (filter, reached, answer) = waiting();
     let running = Running::filter(filter, Settings::default()).await;
-    let stream = running.sent(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let stream = running
+        .sent(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        .await;
     reached.notified().await;
     running.stop();
     answer.notify_one();
@@ -118,7 +132,9 @@ async fn what_does_not_finish_in_time_is_cut() {
         ..Settings::default()
     };
     let running = Running::filter(filter, settings).await;
-    let _stream = running.sent(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let _stream = running
+        .sent(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        .await;
     reached.notified().await;
     assert_eq!(running.stopped().await, Drained::Cut(1));
 }

@@ -207,7 +207,7 @@ async fn a_client_that_answers_no_ping_is_closed() {
         ..Settings::default()
     })
     .await;
-    let upgrade = "GET /ws HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+    let upgrade = "GET /ws HTTP/1.1\r\nhost: localhost\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
                    sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     let silent = running.sent(upgrade.as_bytes()).await;
     let heard = until_closed(silent).await;
