@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use fleet_coordinator::store::SharedStore;
-use fleet_coordinator::view::{View, ViewSettings};
 
 use crate::config::Settings;
 use crate::metrics::Metrics;
@@ -13,8 +12,6 @@ use crate::metrics::Metrics;
 pub struct Context {
     /// Where the fleet lives.
     pub store: SharedStore,
-    /// Health, computed once for however many ask.
-    pub view: View,
     /// The checked configuration.
     pub settings: Arc<Settings>,
     /// Counters of this process.
@@ -22,13 +19,12 @@ pub struct Context {
 }
 
 impl Context {
-    /// A context over `store`; within a runtime, as the view listens to the store.
+    /// A context over `store`.
     ///
     /// # Errors
     /// As [`Metrics::new`].
     pub fn new(store: SharedStore, settings: Settings) -> prometheus::Result<Self> {
         Ok(Self {
-            view: View::new(SharedStore::clone(&store), ViewSettings::default()),
             store,
             settings: Arc::new(settings),
             metrics: Metrics::new()?,

@@ -1,1 +1,146 @@
-//! The coordinator process: what changed is recomputed.
+//! The coordinator: what changed is recomputed, and the dead are noticed.
+//!
+//! Nothing here is owned: every result is a pure function of what is stored and is written only if
+//! the session is still the one it was computed from. So any number of coordinators may run; one
+//! that dies leaves nothing but feed entries, which another takes over.
+
+mod feed;
+
+mod fleet;
+
+mod workers;
+
+mod loops;
+
+mod counters;
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use fleet_worker_sdk::{Result, SessionId, WorkerId};
+use jiff::Timestamp;
+use tokio::sync::Mutex;
+
+pub use counters::{Counters, Totals};
+
+use crate::health::{Settings, Status};
+use crate::lifecycle::Liveness;
+use crate::model::Derived;
+use crate::store::SharedStore;
+use crate::view::session_health;
+
+/// What a coordinator is run with.
+#[derive(Clone, Debug)]
+pub struct CoordinatorSettings {
+    /// How scores are made.
+    pub health: Settings,
+    /// Longest wait for a change; a shutdown is noticed within it.
+    pub wait: Duration,
+    /// How often all recent sessions are looked at, whatever the feed said.
+    pub resync: Duration,
+    /// Sessions looked at by one resync: those that changed last.
+    pub resync_sessions: usize,
+    /// How often workers are looked at.
+    pub workers: Duration,
+    /// How often the fleet's health is computed while something changes.
+    pub fleet: Duration,
+    /// How often it is computed anyway, since heartbeats age.
+    pub fleet_idle: Duration,
+}
+
+impl Default for CoordinatorSettings {
+    fn default() -> Self {
+        Self {
+            health: Settings::default(),
+            wait: Duration::from_secs(1),
+            resync: Duration::from_secs(5),
+            resync_sessions: 1_000,
+            workers: Duration::from_secs(2),
+            fleet: Duration::from_millis(500),
+            fleet_idle: Duration::from_secs(5),
+        }
+    }
+}
+
+/// One coordinator.
+pub struct Coordinator {
+    store: SharedStore,
+    settings: CoordinatorSettings,
+    /// Its name in the consumer group: never used twice.
+    consumer: String,
+    counters: Counters,
+    /// Something changed since the fleet's health was computed.
+    dirty: AtomicBool,
+    watch: Mutex<Watch>,
+    announced: Mutex<Option<(i64, Status)>>,
+}
+
+/// What is remembered about workers between two looks at them.
+#[derive(Debug, Default)]
+struct Watch {
+    /// Since when the store has taken writes without a break.
+    heard_since: Option<Timestamp>,
+    seen: BTreeMap<WorkerId, Liveness>,
+    /// Dead workers whose executions have been failed.
+    buried: HashSet<WorkerId>,
+}
+
+/// A session that keeps changing while it is computed is left to its next feed entry after this
+/// many tries.
+const TRIES: usize = 3;
+
+impl Coordinator {
+    /// A coordinator of `store`.
+    pub fn new(store: SharedStore, settings: CoordinatorSettings) -> Self {
+        Self {
+            store,
+            settings,
+            consumer: format!("coordinator-{}", uuid::Uuid::now_v7()),
+            counters: Counters::default(),
+            dirty: AtomicBool::new(true),
+            watch: Mutex::default(),
+            announced: Mutex::default(),
+        }
+    }
+
+    /// What it has done so far.
+    pub fn totals(&self) -> Totals {
+        self.counters.totals()
+    }
+
+    /// Computes a session's health and stores it, unless it is stored already; says whether a
+    /// result for the present version is stored now.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn recompute(&self, session: &SessionId) -> Result<bool> {
+        for _ in 0..TRIES {
+            let facts = self.store.facts(session).await?;
+            let version = facts.session.version;
+            if facts
+                .session
+                .derived
+                .as_ref()
+                .is_some_and(|derived| derived.version == version)
+            {
+                return Ok(true);
+            }
+            let scores = session_health(&facts, &self.settings.health);
+            let derived = Derived {
+                version,
+                health: scores.health,
+                quality: scores.quality.score,
+            };
+            if self.store.derive(session, &derived).await? {
+                self.counters.recomputed();
+                return Ok(true);
+            }
+            self.counters.refused();
+        }
+        Ok(false)
+    }
+}
+
+#[cfg(test)]
+mod tests;

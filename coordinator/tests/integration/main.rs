@@ -13,3 +13,5 @@ mod support;
 mod conformance;
 
 mod histories;
+
+mod redis_store;

@@ -75,7 +75,11 @@ async fn report(context: Context, session: String, query: String) -> Result<Resp
     let findings = context.store.findings(&session).await?;
     let repository = facts.session.repository.as_str().replace('/', "-");
     let mut head = ReportHead {
-        health: Some(context.view.of_facts(&facts).health),
+        health: facts
+            .session
+            .derived
+            .as_ref()
+            .map(|derived| derived.health.clone()),
         facts,
         filter: in_words(&query),
         total: 0,

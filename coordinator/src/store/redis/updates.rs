@@ -1,8 +1,8 @@
 //! Listening to what is published, for as long as the store is open.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use fleet_worker_sdk::retry::Backoff;
 use fleet_worker_sdk::transport::redis::RedisLink;
 use fleet_worker_sdk::{Error, Result};
 use futures_util::StreamExt;
@@ -18,38 +18,32 @@ pub(super) async fn listen(
     updates: broadcast::Sender<Update>,
     stop: CancellationToken,
 ) {
-    let mut wait = Error::RETRY_BASE;
-    let mut lost = false;
+    let mut backoff = Backoff::new();
+    let mut silent = false;
     loop {
+        let mut heard_any = false;
         let heard = tokio::select! {
             () = stop.cancelled() => return,
-            heard = hear(&link, &updates, &mut wait) => heard,
+            heard = hear(&link, &updates, &mut heard_any) => heard,
         };
-        if let (Err(error), false) = (heard, lost) {
-            tracing::warn!(%error, "the fleet's updates are not heard; reconnecting");
-            lost = true;
+        if heard_any {
+            (backoff, silent) = (Backoff::new(), false);
         }
-        if wait == Error::RETRY_BASE {
-            lost = false;
+        if let (Err(error), false) = (heard, silent) {
+            tracing::warn!(%error, "the fleet's updates are not heard; reconnecting");
+            silent = true;
         }
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(jittered(wait)) => {}
+            () = backoff.wait() => {}
         }
-        wait = (wait * 2).min(Error::RETRY_CAP);
     }
-}
-
-/// Somewhere between half of `wait` and all of it, so that processes do not reconnect in step.
-fn jittered(wait: Duration) -> Duration {
-    let random = uuid::Uuid::now_v7().as_u128() as u16;
-    wait / 2 + wait.mul_f64(f64::from(random) / f64::from(u16::MAX) / 2.0)
 }
 
 async fn hear(
     link: &RedisLink,
     updates: &broadcast::Sender<Update>,
-    wait: &mut Duration,
+    connected: &mut bool,
 ) -> Result<()> {
     link.prepare().await?;
     let mut listener = link.listener().await?;
@@ -58,7 +52,7 @@ async fn hear(
         .subscribe(&channel)
         .await
         .map_err(|error| link.explain(&error))?;
-    *wait = Error::RETRY_BASE;
+    *connected = true;
     // Nobody listening is fine.
     let _ = updates.send(Update::Resync);
     let mut messages = listener.on_message();

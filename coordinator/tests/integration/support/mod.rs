@@ -13,7 +13,7 @@ pub(crate) use build::{bot, finding, findings, fingerprint, open, repository, st
 pub(crate) use hand::{Hand, next_changes, within};
 pub(crate) use whole::assert_whole;
 
-use self::redis::RedisServer;
+pub(crate) use self::redis::RedisServer;
 
 /// Which store to test.
 #[derive(Clone, Copy, Debug)]

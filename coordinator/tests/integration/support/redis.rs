@@ -29,6 +29,21 @@ impl RedisServer {
         panic!("redis-server ended at once on ten ports; run it by hand to see why");
     }
 
+    /// Starts one on a port that was in use by one before.
+    pub(crate) async fn start_on(port: u16) -> Self {
+        let mut server = Self::spawn_on(port);
+        assert!(
+            server.answers().await,
+            "redis-server ended at once on port {port}"
+        );
+        server
+    }
+
+    /// Its port.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Its address.
     pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
@@ -38,6 +53,10 @@ impl RedisServer {
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let port = free.local_addr().expect("a bound port").port();
         drop(free);
+        Self::spawn_on(port)
+    }
+
+    fn spawn_on(port: u16) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut command = Command::new("redis-server");
         command

@@ -1,0 +1,77 @@
+//! What a coordinator has done, for its metrics.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+
+/// Counts since the process started.
+#[derive(Debug, Default)]
+pub struct Counters {
+    entries: AtomicU64,
+    recomputed: AtomicU64,
+    refused: AtomicU64,
+    taken_over: AtomicU64,
+    repaired: AtomicU64,
+    lost_workers: AtomicU64,
+    failures: AtomicU64,
+}
+
+/// The counts at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// Feed entries read.
+    pub entries: u64,
+    /// Results stored.
+    pub recomputed: u64,
+    /// Results refused because the session had moved on.
+    pub refused: u64,
+    /// Feed entries that another coordinator had held.
+    pub taken_over: u64,
+    /// Sessions that a resync found without a present result.
+    pub repaired: u64,
+    /// Workers found dead.
+    pub lost_workers: u64,
+    /// Steps that failed and were tried again.
+    pub failures: u64,
+}
+
+impl Counters {
+    pub(super) fn entries(&self, read: usize, taken_over: usize) {
+        self.entries.fetch_add(read as u64, Ordering::Relaxed);
+        self.taken_over
+            .fetch_add(taken_over as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn recomputed(&self) {
+        self.recomputed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn repaired(&self) {
+        self.repaired.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn lost_worker(&self) {
+        self.lost_workers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn failed(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn totals(&self) -> Totals {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Totals {
+            entries: read(&self.entries),
+            recomputed: read(&self.recomputed),
+            refused: read(&self.refused),
+            taken_over: read(&self.taken_over),
+            repaired: read(&self.repaired),
+            lost_workers: read(&self.lost_workers),
+            failures: read(&self.failures),
+        }
+    }
+}
