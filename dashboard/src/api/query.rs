@@ -97,11 +97,6 @@ impl Query {
         }
     }
 
-    /// `true`, `false`, or absent for false; the bare name counts as absent.
-    pub(crate) fn flag(&self, name: &str) -> Result<bool, Problem> {
-        Ok(self.read::<bool>(name)?.unwrap_or(false))
-    }
-
     /// The parameters as a query string again, without those in `drop`.
     pub(crate) fn without(&self, drop: &[&str]) -> String {
         let kept = self
