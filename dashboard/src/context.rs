@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use fleet_coordinator::store::SharedStore;
+use fleet_coordinator::view::{View, ViewSettings};
 
 use crate::config::Settings;
 use crate::metrics::Metrics;
@@ -12,6 +13,8 @@ use crate::metrics::Metrics;
 pub struct Context {
     /// Where the fleet lives.
     pub store: SharedStore,
+    /// Health, computed once for however many ask.
+    pub view: View,
     /// The checked configuration.
     pub settings: Arc<Settings>,
     /// Counters of this process.
@@ -19,12 +22,13 @@ pub struct Context {
 }
 
 impl Context {
-    /// A context over `store`.
+    /// A context over `store`. Call it within a runtime: the view listens to the store.
     ///
     /// # Errors
     /// As [`Metrics::new`].
     pub fn new(store: SharedStore, settings: Settings) -> prometheus::Result<Self> {
         Ok(Self {
+            view: View::new(Arc::clone(&store), ViewSettings::default()),
             store,
             settings: Arc::new(settings),
             metrics: Metrics::new()?,

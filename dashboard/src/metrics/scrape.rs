@@ -6,13 +6,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use fleet_coordinator::lifecycle::Liveness;
 use fleet_coordinator::store::SharedStore;
+use fleet_coordinator::view::{CacheStats, FleetHealth};
 use fleet_worker_sdk::{Error, Result};
-use prometheus::{Gauge, Registry};
+use prometheus::core::{AtomicU64, Collector, GenericCounter};
+use prometheus::{Gauge, GaugeVec, Opts, Registry};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-use super::{Metrics, encode};
+use super::encode;
 use crate::context::Context;
 
 /// Age up to which an answer of the store is repeated.
@@ -44,6 +47,10 @@ impl Scraper {
         let store = self.store().await;
         let mut text = self.context.metrics.text();
         text.push_str(&store);
+        match cache(self.context.view.cache_stats()) {
+            Ok(cache) => text.push_str(&cache),
+            Err(error) => tracing::error!(%error, "metrics of the cache cannot be written"),
+        }
         text
     }
 
@@ -56,7 +63,7 @@ impl Scraper {
         }
         let asked = timeout(PATIENCE, read(&self.context)).await;
         let asked = asked.unwrap_or_else(|_| Err(hung(&self.context.store)));
-        let text: Arc<str> = match asked.map(|known| known.text(&self.context.metrics)) {
+        let text: Arc<str> = match asked.map(|fleet| text(&fleet)) {
             Ok(Ok(text)) => text.into(),
             Ok(Err(error)) => {
                 tracing::error!(%error, "metrics of the store cannot be written");
@@ -84,50 +91,124 @@ fn hung(store: &SharedStore) -> Error {
     }
 }
 
-/// What a scrape shows of the store.
-struct Known {
-    sessions: u64,
-    repositories: u64,
-    findings: u64,
-    workers: u64,
-}
-
-async fn read(context: &Context) -> Result<Known> {
-    let store = &context.store;
-    let (rollup, workers) = tokio::try_join!(store.rollup(), store.workers())?;
-    Ok(Known {
-        sessions: rollup.sessions,
-        repositories: rollup.repositories,
-        findings: rollup.findings,
-        workers: workers.len() as u64,
-    })
-}
-
-impl Known {
-    fn text(&self, _metrics: &Metrics) -> prometheus::Result<String> {
-        let registry = Registry::new();
-        let gauge = |name: &str, help: &str, value: f64| {
-            let gauge = Gauge::new(name, help)?;
-            gauge.set(value);
-            registry.register(Box::new(gauge))
-        };
-        gauge(
-            "fleet_store_up",
-            "Whether the store answered this scrape.",
-            1.0,
-        )?;
-        gauge("fleet_sessions", "Sessions stored.", self.sessions as f64)?;
-        gauge(
-            "fleet_repositories",
-            "Repositories whose quality is known.",
-            self.repositories as f64,
-        )?;
-        gauge(
-            "fleet_findings",
-            "Findings accepted since the fleet was created.",
-            self.findings as f64,
-        )?;
-        gauge("fleet_workers", "Workers.", self.workers as f64)?;
-        Ok(encode(&registry))
+/// The fleet's health as the view has it; an answer of the past is none.
+async fn read(context: &Context) -> Result<Arc<FleetHealth>> {
+    let fleet = context.view.fleet().await?;
+    if fleet.stale {
+        context.store.check().await?;
     }
+    Ok(fleet)
+}
+
+/// Metrics made for one scrape.
+struct Page(Registry);
+
+impl Page {
+    fn add(&self, metric: impl Collector + 'static) -> prometheus::Result<()> {
+        self.0.register(Box::new(metric))
+    }
+
+    fn gauge(&self, name: &str, help: &str, value: f64) -> prometheus::Result<()> {
+        let gauge = Gauge::new(name, help)?;
+        gauge.set(value);
+        self.add(gauge)
+    }
+
+    fn counter(&self, name: &str, help: &str, value: u64) -> prometheus::Result<()> {
+        let counter = GenericCounter::<AtomicU64>::new(name, help)?;
+        counter.inc_by(value);
+        self.add(counter)
+    }
+
+    fn gauges<'a>(
+        &self,
+        name: &str,
+        help: &str,
+        label: &str,
+        values: impl IntoIterator<Item = (&'a str, f64)>,
+    ) -> prometheus::Result<()> {
+        let gauges = GaugeVec::new(Opts::new(name, help), &[label])?;
+        for (word, value) in values {
+            gauges.with_label_values(&[word]).set(value);
+        }
+        self.add(gauges)
+    }
+}
+
+fn text(fleet: &FleetHealth) -> prometheus::Result<String> {
+    let page = Page(Registry::new());
+    let (sums, tally) = (&fleet.rollup, &fleet.workers);
+    page.gauge(
+        "fleet_store_up",
+        "Whether the store answered this scrape.",
+        1.0,
+    )?;
+    page.gauge("fleet_sessions", "Sessions stored.", sums.sessions as f64)?;
+    page.gauge(
+        "fleet_repositories",
+        "Repositories whose quality is known.",
+        sums.repositories as f64,
+    )?;
+    page.gauge(
+        "fleet_findings",
+        "Findings accepted since the fleet was created.",
+        sums.findings as f64,
+    )?;
+    if let Some(score) = fleet.health.score {
+        page.gauge(
+            "fleet_health_score",
+            "Health of the fleet, 0-100; absent when unknown.",
+            score,
+        )?;
+    }
+    let tiers = fleet.tiers.iter();
+    page.gauges(
+        "fleet_tier_health_score",
+        "Health of each tier, 0-100; absent when unknown.",
+        "tier",
+        tiers.filter_map(|(tier, health)| Some((tier.as_str(), health.score?))),
+    )?;
+    page.gauges(
+        "fleet_workers",
+        "Workers heard of within a day, by liveness.",
+        "liveness",
+        [
+            (Liveness::Alive.as_str(), tally.alive as f64),
+            (Liveness::Stale.as_str(), tally.stale as f64),
+            (Liveness::Dead.as_str(), tally.dead as f64),
+            (Liveness::Stopped.as_str(), tally.stopped as f64),
+        ],
+    )?;
+    page.gauge(
+        "fleet_workers_stuck",
+        "Workers that beat, have sessions and get nothing done.",
+        tally.stuck as f64,
+    )?;
+    Ok(encode(&page.0))
+}
+
+fn cache(stats: CacheStats) -> prometheus::Result<String> {
+    let page = Page(Registry::new());
+    let hits = stats.requests.saturating_sub(stats.loads);
+    page.counter(
+        "fleet_cache_hits_total",
+        "Health served without computing it.",
+        hits,
+    )?;
+    page.counter(
+        "fleet_cache_misses_total",
+        "Health computed because it was asked for.",
+        stats.loads,
+    )?;
+    page.counter(
+        "fleet_cache_failures_total",
+        "Computations of health that failed.",
+        stats.failures,
+    )?;
+    page.counter(
+        "fleet_cache_stale_total",
+        "Health of the past served while the store was away.",
+        stats.stale,
+    )?;
+    Ok(encode(&page.0))
 }

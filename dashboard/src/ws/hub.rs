@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use fleet_coordinator::model::{Session, Update};
 use fleet_coordinator::store::SessionQuery;
+use fleet_coordinator::view::fleet_health;
 use fleet_worker_sdk::{Error, Result, SessionId};
 use futures_util::future::join_all;
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::row::{SessionRow, StoreRow, WorkersRow};
+use super::row::{FleetRow, SessionRow, StoreRow, WorkersRow};
 use super::seats::Seats;
 use super::state::{Fresh, Object, SESSIONS, Shown, State};
 use crate::context::Context;
@@ -29,6 +30,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const SINGLE_READS: usize = 8;
 /// Shortest pause between two frames: one viewer sees a change at once, and never a thousand a second.
 const MIN_PAUSE: Duration = Duration::from_millis(1);
+/// Shortest pause between two looks at the whole fleet: every bot's runs of every partition are read
+/// for it, a few milliseconds of Redis.
+const FLEET_PAUSE: Duration = Duration::from_millis(250);
 /// What the pause grows by a client: about what sending a frame to it costs, so that frames
 /// take no more than a core. 5,000 clients reach the longest pause, 100 ms unless set.
 const PAUSE_PER_CLIENT: Duration = Duration::from_micros(20);
@@ -63,10 +67,29 @@ impl Dirty {
         *self != Self::default()
     }
 
+    /// When there is something to do: the fleet alone waits for its own time.
+    fn due(&self, next: Instant, next_fleet: Instant) -> Instant {
+        if self.list || self.workers || !self.sessions.is_empty() {
+            next
+        } else {
+            next.max(next_fleet)
+        }
+    }
+
+    /// Takes all there is to do, the fleet only when it is its time.
+    fn take(&mut self, fleet: bool) -> Self {
+        let keep = Self {
+            fleet: self.fleet && !fleet,
+            ..Self::default()
+        };
+        let mut taken = std::mem::replace(self, keep);
+        taken.fleet &= fleet;
+        taken
+    }
+
     fn note(&mut self, update: Update) {
         match update {
             Update::Session { session, .. } => {
-                self.fleet = true;
                 if !self.list {
                     self.sessions.insert(session);
                 }
@@ -75,7 +98,10 @@ impl Dirty {
                     self.sessions.clear();
                 }
             }
-            Update::Workers => self.workers = true,
+            Update::Workers => {
+                self.workers = true;
+                self.fleet = true;
+            }
             Update::Fleet => self.fleet = true,
             Update::Resync => *self = Self::everything(),
         }
@@ -114,14 +140,19 @@ impl Hub {
         let mut resync = interval(RESYNC);
         resync.set_missed_tick_behavior(MissedTickBehavior::Delay);
         resync.reset();
-        let mut next = Instant::now();
+        let (mut next, mut next_fleet) = (Instant::now(), Instant::now());
         loop {
             tokio::select! {
                 biased;
                 update = hint(&mut updates) => dirty.note(update),
                 // Nothing waits on an idle system: the time of the next frame has then passed.
-                () = sleep_until(next), if dirty.any() => {
-                    self.look(std::mem::take(&mut dirty)).await;
+                () = sleep_until(dirty.due(next, next_fleet)), if dirty.any() => {
+                    let now = Instant::now();
+                    let looked = dirty.take(now >= next_fleet);
+                    if looked.fleet {
+                        next_fleet = now + FLEET_PAUSE;
+                    }
+                    self.look(looked).await;
                     next = Instant::now() + self.pause();
                 }
                 _ = resync.tick() => {
@@ -205,16 +236,21 @@ impl Hub {
         if !dirty.workers {
             return Ok(None);
         }
-        let workers = self.context.store.workers().await?;
-        Ok(part("workers", &WorkersRow::from(workers.as_slice())))
+        let store = &self.context.store;
+        let (workers, now) = tokio::try_join!(store.workers(), store.now())?;
+        let settings = self.context.view.health_settings();
+        Ok(part("workers", &WorkersRow::new(&workers, now, settings)))
     }
 
     async fn fleet(&self, dirty: &Dirty) -> Result<Option<(&'static str, Object)>> {
         if !dirty.fleet {
             return Ok(None);
         }
-        let fleet = self.context.store.rollup().await?;
-        Ok(part("fleet", &fleet))
+        // Not through the cache: its own ear for hints may be behind ours, and then it would
+        // answer with what was, for as long as nothing else changes.
+        let settings = self.context.view.health_settings();
+        let fleet = fleet_health(&*self.context.store, settings).await?;
+        Ok(part("fleet", &FleetRow::from(&fleet)))
     }
 }
 
@@ -286,6 +322,21 @@ mod tests {
             dirty.note(session());
         }
         assert!(dirty.list && dirty.sessions.is_empty());
+    }
+
+    #[test]
+    fn the_fleet_alone_waits_for_its_own_time() {
+        let next = Instant::now();
+        let next_fleet = next + FLEET_PAUSE;
+        let mut dirty = Dirty::default();
+        dirty.note(Update::Fleet);
+        assert_eq!(dirty.due(next, next_fleet), next_fleet);
+        dirty.note(session());
+        assert_eq!(dirty.due(next, next_fleet), next);
+        let taken = dirty.take(false);
+        assert!(!taken.fleet && taken.sessions.len() == 1);
+        assert!(dirty.fleet && dirty.sessions.is_empty());
+        assert!(dirty.take(true).fleet && !dirty.any());
     }
 
     #[tokio::test]

@@ -1,14 +1,70 @@
-//! What a client sees of sessions and workers: enough to draw a list, fetched in full from the API.
+//! What a client sees of the fleet: enough to draw a page, fetched in full from the API.
 
-use fleet_coordinator::health::{Health, Status};
+use std::collections::BTreeMap;
+
+use fleet_coordinator::health::{Health, Settings, Status};
+use fleet_coordinator::lifecycle::{Liveness, WorkerTally, is_stuck, liveness};
 use fleet_coordinator::model::{Session, Tally, Worker};
+use fleet_coordinator::view::FleetHealth;
 use fleet_worker_sdk::session::{ExecutionState, SessionState};
-use fleet_worker_sdk::{BotId, Command, Repository, SessionId, Version, WorkerId, WorkerState};
+use fleet_worker_sdk::{
+    BotId, Command, Repository, SessionId, Tier, Version, WorkerId, WorkerState,
+};
 use jiff::Timestamp;
 use serde::Serialize;
 
-/// Workers listed in a frame. The rest are counted: nobody reads a list of thousands, and the API pages.
+/// Workers listed in a frame, by id. The rest are counted: nobody reads a list of thousands.
 pub const MAX_WORKERS: usize = 100;
+/// Bots listed in a frame, by id: a roster is a few dozen.
+pub const MAX_BOTS: usize = 100;
+
+/// A health without its breakdown.
+#[derive(Debug, Serialize)]
+struct HealthRow<'a> {
+    score: Option<f64>,
+    status: Status,
+    reason: &'a str,
+    /// Of a session: computed from it as it is now; else a newer one is on its way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current: Option<bool>,
+}
+
+impl<'a> From<&'a Health> for HealthRow<'a> {
+    fn from(health: &'a Health) -> Self {
+        Self {
+            score: health.score,
+            status: health.status,
+            reason: &health.reason,
+            current: None,
+        }
+    }
+}
+
+/// The fleet, its tiers and bots, without breakdowns.
+#[derive(Debug, Serialize)]
+pub struct FleetRow<'a> {
+    health: HealthRow<'a>,
+    tiers: BTreeMap<Tier, HealthRow<'a>>,
+    bots: BTreeMap<&'a BotId, HealthRow<'a>>,
+    sessions: u64,
+    repositories: u64,
+    findings: u64,
+}
+
+impl<'a> From<&'a FleetHealth> for FleetRow<'a> {
+    fn from(fleet: &'a FleetHealth) -> Self {
+        let tiers = fleet.tiers.iter();
+        let bots = fleet.bots.iter().take(MAX_BOTS);
+        Self {
+            health: (&fleet.health).into(),
+            tiers: tiers.map(|(tier, health)| (*tier, health.into())).collect(),
+            bots: bots.map(|(bot, health)| (bot, health.into())).collect(),
+            sessions: fleet.rollup.sessions,
+            repositories: fleet.rollup.repositories,
+            findings: fleet.rollup.findings,
+        }
+    }
+}
 
 /// A session in a list.
 #[derive(Debug, Serialize)]
@@ -37,33 +93,21 @@ struct Executions {
     failed: usize,
 }
 
-/// A health without its breakdown.
-#[derive(Debug, Serialize)]
-struct HealthRow<'a> {
-    score: Option<f64>,
-    status: Status,
-    reason: &'a str,
-    /// Computed from the session as it is now; else a newer one is on its way.
-    current: bool,
-}
-
-impl<'a> HealthRow<'a> {
-    fn new(health: &'a Health, current: bool) -> Self {
-        Self {
-            score: health.score,
-            status: health.status,
-            reason: &health.reason,
-            current,
-        }
-    }
-}
-
 impl<'a> From<&'a Session> for SessionRow<'a> {
     fn from(session: &'a Session) -> Self {
         let count = |wanted: fn(ExecutionState) -> bool| {
             let states = session.executions.iter().map(|execution| execution.state);
             states.filter(|state| wanted(*state)).count()
         };
+        let executions = Executions {
+            total: session.executions.len(),
+            finished: count(ExecutionState::is_finished),
+            failed: count(|state| state == ExecutionState::Failed),
+        };
+        let health = session.derived.as_ref().map(|derived| HealthRow {
+            current: Some(derived.version == session.version),
+            ..(&derived.health).into()
+        });
         Self {
             id: &session.id,
             repository: &session.repository,
@@ -76,15 +120,8 @@ impl<'a> From<&'a Session> for SessionRow<'a> {
             version: session.version,
             total: session.total,
             tally: session.tally,
-            executions: Executions {
-                total: session.executions.len(),
-                finished: count(ExecutionState::is_finished),
-                failed: count(|state| state == ExecutionState::Failed),
-            },
-            health: session
-                .derived
-                .as_ref()
-                .map(|derived| HealthRow::new(&derived.health, derived.version == session.version)),
+            executions,
+            health,
         }
     }
 }
@@ -93,6 +130,7 @@ impl<'a> From<&'a Session> for SessionRow<'a> {
 #[derive(Debug, Serialize)]
 pub struct WorkersRow<'a> {
     total: usize,
+    tally: WorkerTally,
     listed: Vec<WorkerRow<'a>>,
 }
 
@@ -104,23 +142,29 @@ struct WorkerRow<'a> {
     version: &'a str,
     host: &'a str,
     state: WorkerState,
+    liveness: Liveness,
+    stuck: bool,
     sessions: usize,
     command: Option<Command>,
 }
 
-impl<'a> From<&'a [Worker]> for WorkersRow<'a> {
-    fn from(workers: &'a [Worker]) -> Self {
+impl<'a> WorkersRow<'a> {
+    /// Workers as they are at `now`.
+    pub fn new(workers: &'a [Worker], now: Timestamp, settings: &Settings) -> Self {
         let listed = workers.iter().take(MAX_WORKERS).map(|worker| WorkerRow {
             id: &worker.id,
             bot: &worker.bot,
             version: &worker.version,
             host: &worker.host,
             state: worker.state,
+            liveness: liveness(worker, worker.last_beat, now, settings),
+            stuck: is_stuck(worker, now, settings),
             sessions: worker.sessions.len(),
             command: worker.command,
         });
         Self {
             total: workers.len(),
+            tally: WorkerTally::of(workers, now, settings),
             listed: listed.collect(),
         }
     }

@@ -23,6 +23,8 @@ async fn metrics_tell_of_the_store_and_of_requests_by_route() {
         "fleet_store_up 1",
         "fleet_sessions 1",
         "fleet_findings 10",
+        r#"fleet_workers{liveness="alive"} 0"#,
+        "fleet_cache_misses_total 1",
         "fleet_ws_clients 0",
         r#"fleet_http_requests_total{method="GET",route="/api/v1/sessions/*",status="2xx"} 1"#,
         r#"fleet_http_requests_total{method="GET",route="other",status="4xx"} 1"#,

@@ -77,6 +77,8 @@ async fn a_client_gets_a_snapshot_and_then_what_is_pushed() {
     assert_eq!(snapshot["sessions"][0]["id"], before.as_str());
     assert_eq!(snapshot["sessions"][0]["total"], 3);
     assert_eq!(snapshot["store"]["reachable"], true);
+    assert_eq!(snapshot["fleet"]["findings"], 3);
+    assert_eq!(snapshot["workers"]["tally"]["alive"], 0);
     let name = format!("session:{before}");
     assert!(snapshot["versions"][&name].is_string(), "{snapshot}");
     let mut hand = running.site.start(&before, "codeql").await;
