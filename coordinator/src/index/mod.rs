@@ -30,7 +30,7 @@ use jiff::Timestamp;
 
 pub use query::{Cursor, Filter, FindingView, Page, PageQuery, Sort, Suppression};
 
-use crate::model::{Counts, Tally};
+use crate::model::{Counts, MAX_RULES, Tally};
 use bodies::{Bodies, Body, Span};
 use counters::Counters;
 use names::Names;
@@ -192,9 +192,15 @@ impl Index {
         }
     }
 
-    /// Adds texts of rules; those of a rule that has some are replaced.
+    /// Adds texts of rules, of the first [`MAX_RULES`] rules to come; the first of a rule stay, as
+    /// in every store.
     pub fn set_rules(&mut self, rules: BTreeMap<String, Rule>) {
-        self.rules.extend(rules);
+        for (id, rule) in rules {
+            if self.rules.len() == MAX_RULES {
+                return;
+            }
+            self.rules.entry(id).or_insert(rule);
+        }
     }
 
     /// Texts of rules, by rule id.
