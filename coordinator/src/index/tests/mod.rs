@@ -9,7 +9,7 @@ use fleet_worker_sdk::{
 };
 use jiff::Timestamp;
 
-use super::{Cursor, Filter, Index, PageQuery, Sort, Suppression};
+use super::{Cursor, Filter, Index, PageQuery, Sort};
 use crate::model::{MAX_CATEGORIES, MAX_RULES, OTHER};
 
 fn bot(name: &str) -> BotId {
