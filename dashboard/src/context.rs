@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use fleet_coordinator::maintain::Coordinator;
 use fleet_coordinator::store::SharedStore;
 use fleet_coordinator::view::{View, ViewSettings};
 
@@ -15,6 +16,8 @@ pub struct Context {
     pub store: SharedStore,
     /// Health, computed once for however many ask.
     pub view: View,
+    /// The coordinator of this process; none when the store has coordinators of its own.
+    pub coordinator: Option<Arc<Coordinator>>,
     /// The checked configuration.
     pub settings: Arc<Settings>,
     /// Counters of this process.
@@ -30,8 +33,16 @@ impl Context {
         Ok(Self {
             view: View::new(Arc::clone(&store), ViewSettings::default()),
             store,
+            coordinator: None,
             settings: Arc::new(settings),
             metrics: Metrics::new()?,
         })
+    }
+
+    /// With a coordinator in this process, which somebody else runs.
+    #[must_use]
+    pub fn coordinated_by(mut self, coordinator: Arc<Coordinator>) -> Self {
+        self.coordinator = Some(coordinator);
+        self
     }
 }

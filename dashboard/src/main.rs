@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Parser;
+use fleet_coordinator::maintain::{Coordinator, CoordinatorSettings};
 use fleet_coordinator::store::memory::MemoryStore;
 use fleet_coordinator::store::{OpenOptions, SharedStore};
 use fleet_dashboard::config::{Args, LogFormat, Settings};
@@ -13,6 +14,7 @@ use fleet_dashboard::context::Context;
 use fleet_dashboard::{routes, server};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
@@ -89,15 +91,26 @@ fn live(settings: Settings) -> anyhow::Result<ExitCode> {
 }
 
 async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
-    let store = store(&settings)?;
+    let store = match store(&settings) {
+        Ok(store) => store,
+        Err(error) => return Ok(complain(&error, BAD_CONFIGURATION)),
+    };
     let listener = bind(&settings).await?;
     let address = listener.local_addr()?;
-    let context = Context::new(store, settings)?;
+    let embedded = settings.store.is_none();
+    let mut context = Context::new(store, settings)?;
+    let ended = CancellationToken::new();
+    let coordinating = embedded.then(|| coordinate(&mut context, &ended));
     let shutdown = CancellationToken::new();
     tokio::spawn(watch_signals(shutdown.clone()));
     tracing::info!(url = %format!("http://{address}/"), store = %context.store.address(), "listening");
     let filter = routes::all(&context);
     let drained = server::serve(listener, filter, &context, shutdown).await;
+    // The coordinator ends last: what was pushed while draining is still looked at.
+    ended.cancel();
+    if let Some(coordinating) = coordinating {
+        coordinating.await?;
+    }
     Ok(match drained {
         server::Drained::Clean => {
             tracing::info!("stopped; every request was answered");
@@ -120,6 +133,15 @@ fn store(settings: &Settings) -> anyhow::Result<SharedStore> {
         ..OpenOptions::default()
     };
     Ok(fleet_coordinator::store::open(address.secret(), &options)?)
+}
+
+/// Starts the coordinator that an embedded store has to itself.
+fn coordinate(context: &mut Context, ended: &CancellationToken) -> JoinHandle<()> {
+    let store = Arc::clone(&context.store);
+    let coordinator = Arc::new(Coordinator::new(store, CoordinatorSettings::default()));
+    *context = context.clone().coordinated_by(Arc::clone(&coordinator));
+    let ended = ended.clone();
+    tokio::spawn(async move { coordinator.run(ended).await })
 }
 
 async fn bind(settings: &Settings) -> anyhow::Result<TcpListener> {

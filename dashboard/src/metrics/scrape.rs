@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleet_coordinator::lifecycle::Liveness;
+use fleet_coordinator::maintain::Totals;
 use fleet_coordinator::store::SharedStore;
 use fleet_coordinator::view::{CacheStats, FleetHealth};
 use fleet_worker_sdk::{Error, Result};
@@ -50,6 +51,14 @@ impl Scraper {
         match cache(self.context.view.cache_stats()) {
             Ok(cache) => text.push_str(&cache),
             Err(error) => tracing::error!(%error, "metrics of the cache cannot be written"),
+        }
+        if let Some(coordinator) = &self.context.coordinator {
+            match coordinated(coordinator.totals()) {
+                Ok(totals) => text.push_str(&totals),
+                Err(error) => {
+                    tracing::error!(%error, "metrics of the coordinator cannot be written")
+                }
+            }
         }
         text
     }
@@ -210,5 +219,49 @@ fn cache(stats: CacheStats) -> prometheus::Result<String> {
         "Health of the past served while the store was away.",
         stats.stale,
     )?;
+    Ok(encode(&page.0))
+}
+
+fn coordinated(totals: Totals) -> prometheus::Result<String> {
+    let page = Page(Registry::new());
+    for (name, help, value) in [
+        (
+            "fleet_coordinator_entries_total",
+            "Feed entries read.",
+            totals.entries,
+        ),
+        (
+            "fleet_coordinator_recomputed_total",
+            "Results stored.",
+            totals.recomputed,
+        ),
+        (
+            "fleet_coordinator_refused_total",
+            "Results refused because the session had moved on.",
+            totals.refused,
+        ),
+        (
+            "fleet_coordinator_taken_over_total",
+            "Feed entries that another coordinator had held.",
+            totals.taken_over,
+        ),
+        (
+            "fleet_coordinator_repaired_total",
+            "Sessions that a resync found without a present result.",
+            totals.repaired,
+        ),
+        (
+            "fleet_coordinator_lost_workers_total",
+            "Workers found dead.",
+            totals.lost_workers,
+        ),
+        (
+            "fleet_coordinator_failures_total",
+            "Steps that failed and were tried again.",
+            totals.failures,
+        ),
+    ] {
+        page.counter(name, help, value)?;
+    }
     Ok(encode(&page.0))
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fleet_coordinator::maintain::{Coordinator, CoordinatorSettings};
 use fleet_coordinator::model::Update;
 use fleet_coordinator::store::SharedStore;
 use fleet_coordinator::store::memory::MemoryStore;
@@ -43,6 +44,19 @@ impl Running {
         let store = Arc::new(MemoryStore::new(Partitions::DEFAULT));
         let context = Context::new(store, settings).unwrap();
         Self::serving(routes::all(&context), &context).await
+    }
+
+    /// With a coordinator in the process, as the embedded dashboard has.
+    pub(crate) async fn coordinated() -> Self {
+        let store: SharedStore = Arc::new(MemoryStore::new(Partitions::DEFAULT));
+        let settings = CoordinatorSettings::default();
+        let coordinator = Arc::new(Coordinator::new(Arc::clone(&store), settings));
+        let context = Context::new(store, Settings::default()).unwrap();
+        let context = context.coordinated_by(Arc::clone(&coordinator));
+        let running = Self::serving(routes::all(&context), &context).await;
+        let stop = running.shutdown.clone();
+        tokio::spawn(async move { coordinator.run(stop).await });
+        running
     }
 
     /// Serves `filter` in place of the dashboard's routes.

@@ -90,6 +90,27 @@ async fn a_client_gets_a_snapshot_and_then_what_is_pushed() {
 }
 
 #[tokio::test]
+async fn what_is_pushed_arrives_with_its_health() {
+    let running = Running::coordinated().await;
+    let mut socket = watching(&running).await;
+    frame(&mut socket).await;
+    let session = running.site.session("semgrep", varied(5)).await;
+    loop {
+        let frame = until_total(&mut socket, session.as_str(), 5).await;
+        let health = &frame["sessions"][0]["health"];
+        if health["current"] == true {
+            assert!(health["score"].is_number(), "{health}");
+            break;
+        }
+    }
+    let metrics = running.get("/metrics").await.text().await.unwrap();
+    assert!(
+        metrics.contains("fleet_coordinator_recomputed_total"),
+        "{metrics}"
+    );
+}
+
+#[tokio::test]
 async fn a_fleet_larger_than_one_piece_arrives_whole() {
     let running = Running::start().await;
     for number in 0..60 {
