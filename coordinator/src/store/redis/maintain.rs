@@ -25,9 +25,7 @@ impl Maintain for RedisStore {
         let mut repository = redis::cmd("HGET");
         repository.arg(keys.session(session)).arg("repo");
         let repository: Option<String> = self.link.call(&repository).await?;
-        let Some(repository) = repository else {
-            return Ok(false);
-        };
+        let repository = repository.ok_or_else(|| Error::not_found("session", session))?;
         let repository = repository.parse().map_err(Error::protocol)?;
         let keys = [
             keys.session(session),

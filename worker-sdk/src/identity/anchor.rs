@@ -1,0 +1,56 @@
+//! What a finding is held on to when lines move.
+
+use std::collections::BTreeMap;
+
+use crate::finding::Finding;
+
+use super::message;
+
+/// Feeds the first anchor that `finding` has: the producer's fingerprints (highest version), its
+/// partial fingerprints, the snippet without white space, the logical location, the message
+/// without what changes from scan to scan. Each kind is marked, so that a snippet cannot pass for
+/// a message.
+pub(super) fn feed(finding: &Finding, hasher: &mut blake3::Hasher) {
+    let snippet = finding.locations.first().and_then(|l| l.snippet.as_deref());
+    if let Some((name, value)) = highest(&finding.fingerprints) {
+        put(hasher, "fingerprint", [name, value]);
+    } else if !finding.partial_fingerprints.is_empty() {
+        for (name, value) in &finding.partial_fingerprints {
+            put(hasher, "partial", [name.as_str(), value]);
+        }
+    } else if let Some(snippet) = snippet.filter(|text| !text.trim().is_empty()) {
+        hasher.update(b"snippet\x01");
+        for word in snippet.split_whitespace() {
+            hasher.update(word.as_bytes());
+        }
+    } else if let Some(element) = finding.element.as_deref().filter(|text| !text.is_empty()) {
+        put(hasher, "element", [element]);
+    } else {
+        put(
+            hasher,
+            "message",
+            [message::normalise(&finding.message).as_str()],
+        );
+    }
+}
+
+fn put<'a>(hasher: &mut blake3::Hasher, kind: &str, parts: impl IntoIterator<Item = &'a str>) {
+    hasher.update(kind.as_bytes());
+    for part in parts {
+        hasher.update(&[1]);
+        hasher.update(part.as_bytes());
+    }
+}
+
+/// The fingerprint of the highest version; names look like `hash/v2`. Of one version, the last name.
+fn highest(fingerprints: &BTreeMap<String, String>) -> Option<(&str, &str)> {
+    let version = |name: &str| -> u64 {
+        let number = name.rsplit_once("/v").map(|(_, number)| number);
+        number.and_then(|n| n.parse().ok()).unwrap_or(0)
+    };
+    let highest = fingerprints
+        .iter()
+        .filter(|(_, value)| !value.is_empty())
+        .max_by_key(|(name, _)| version(name))?;
+    Some((highest.0, highest.1))
+}
