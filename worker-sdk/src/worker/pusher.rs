@@ -1,0 +1,331 @@
+//! The task behind an execution: fills one batch while another is on its way.
+//!
+//! A finding that somebody waits for goes at once when nothing is in flight; a flood fills
+//! batches while one is. What nobody waits for lingers a little to fill a batch.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::batch::{Item, Load, Sent, Waiter};
+use super::delivery::Delivery;
+use super::execution::Summary;
+use super::process::Shared;
+use super::pulse::Presence;
+use crate::error::{Error, Result};
+use crate::session::{Change, Execution};
+
+/// What an execution's handle says to its task.
+pub(super) enum Message {
+    Item(Item),
+    Flush(Waiter),
+    End(End),
+}
+
+/// How an execution is to end.
+pub(super) struct End {
+    pub(super) how: How,
+    /// Findings taken from the bot, repeats not counted.
+    pub(super) accepted: u64,
+    pub(super) repeats: u64,
+    pub(super) answer: oneshot::Sender<Result<Summary>>,
+}
+
+#[derive(Clone)]
+pub(super) enum How {
+    Complete { partial: bool },
+    Fail { reason: String },
+}
+
+type Landed = (Box<Delivery>, Result<()>);
+
+enum Station {
+    Home(Box<Delivery>),
+    Away(BoxFuture<'static, Landed>, Sent),
+    /// Only while one of the others is being replaced.
+    Nowhere,
+}
+
+enum Event {
+    Message(Message),
+    Landed(Landed),
+    Due,
+    Recovered,
+    Stop,
+    Closed,
+}
+
+pub(super) struct Pusher {
+    shared: Arc<Shared>,
+    inbox: mpsc::Receiver<Message>,
+    station: Station,
+    load: Load,
+    /// The first refusal that nobody was told of.
+    refused: Option<Error>,
+    recovered: watch::Receiver<u64>,
+    stopping: bool,
+    _presence: Presence,
+}
+
+impl Pusher {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        inbox: mpsc::Receiver<Message>,
+        delivery: Delivery,
+        presence: Presence,
+    ) -> Self {
+        let recovered = shared.recovered.subscribe();
+        Self {
+            shared,
+            inbox,
+            station: Station::Home(Box::new(delivery)),
+            load: Load::default(),
+            refused: None,
+            recovered,
+            stopping: false,
+            _presence: presence,
+        }
+    }
+
+    /// Works until the execution has ended; one that nobody ended is failed.
+    pub(super) async fn run(mut self) {
+        loop {
+            self.fly_if_due();
+            match self.event().await {
+                Event::Message(Message::Item(item)) => self.load.add(item, Instant::now()),
+                Event::Message(Message::Flush(waiter)) => self.flush(waiter),
+                Event::Message(Message::End(end)) => {
+                    if self.end(end).await {
+                        return;
+                    }
+                }
+                Event::Landed(landed) => self.land(landed),
+                Event::Due => {}
+                Event::Recovered => self.verify(),
+                Event::Stop => {
+                    self.stopping = true;
+                    self.inbox.close();
+                }
+                Event::Closed => return self.abandon().await,
+            }
+        }
+    }
+
+    async fn event(&mut self) -> Event {
+        let home = matches!(self.station, Station::Home(_));
+        let due = self.load.due(&self.shared.settings);
+        tokio::select! {
+            biased;
+            landed = landing(&mut self.station) => Event::Landed(landed),
+            message = self.inbox.recv(), if !self.load.is_full(&self.shared.settings) => {
+                message.map_or(Event::Closed, Event::Message)
+            }
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if home && due.is_some() => Event::Due,
+            Ok(()) = self.recovered.changed(), if home => Event::Recovered,
+            () = self.shared.stopping.cancelled(), if !self.stopping => Event::Stop,
+        }
+    }
+
+    fn fly_if_due(&mut self) {
+        let settings = &self.shared.settings;
+        let now = Instant::now();
+        let go = self.load.is_full(settings)
+            || !self.load.waiters.is_empty()
+            || self.load.due(settings).is_some_and(|due| due <= now);
+        if go && !self.load.is_empty() {
+            self.fly();
+        }
+    }
+
+    fn fly(&mut self) {
+        self.station = match std::mem::replace(&mut self.station, Station::Nowhere) {
+            Station::Home(mut delivery) => {
+                let (content, sent) = self.load.take();
+                let flight = async move {
+                    let result = delivery.push(content).await;
+                    (delivery, result)
+                };
+                Station::Away(flight.boxed(), sent)
+            }
+            away => away,
+        };
+    }
+
+    /// The store was away: asks whether it came back with all it had acknowledged.
+    fn verify(&mut self) {
+        self.station = match std::mem::replace(&mut self.station, Station::Nowhere) {
+            Station::Home(mut delivery) => {
+                let flight = async move {
+                    if let Err(error) = delivery.verify().await {
+                        // Not lost: the next batch or the end meets the gap.
+                        tracing::warn!(%error, "cannot ask the store for the last sequence number");
+                    }
+                    (delivery, Ok(()))
+                };
+                Station::Away(flight.boxed(), Sent::default())
+            }
+            away => away,
+        };
+    }
+
+    fn land(&mut self, (delivery, result): Landed) {
+        let station = std::mem::replace(&mut self.station, Station::Home(delivery));
+        let Station::Away(_, sent) = station else {
+            return;
+        };
+        if let Err(error) = &result
+            && sent.unwatched
+        {
+            tracing::error!(%error, bot = %self.shared.bot.id, "the store refused a batch");
+            self.refused.get_or_insert_with(|| error.clone());
+        }
+        sent.waiters.tell(&result, &mut self.refused);
+    }
+
+    fn flush(&mut self, waiter: Waiter) {
+        match &mut self.station {
+            _ if !self.load.is_empty() => self.load.waiters.flushes.push(waiter),
+            Station::Away(_, sent) => sent.waiters.flushes.push(waiter),
+            _ => {
+                let _ = waiter.send(self.refused.take().map_or(Ok(()), Err));
+            }
+        }
+    }
+
+    /// Sends all there is and waits until it has landed; hands out the producer.
+    async fn settle(&mut self) -> Option<&mut Delivery> {
+        loop {
+            if let Station::Away(..) = self.station {
+                let landed = landing(&mut self.station).await;
+                self.land(landed);
+            } else if self.load.is_empty() {
+                break;
+            } else {
+                self.fly();
+            }
+        }
+        match &mut self.station {
+            Station::Home(delivery) => Some(delivery),
+            _ => None,
+        }
+    }
+
+    /// Whether the execution has ended; a refused end leaves it as it was.
+    async fn end(&mut self, end: End) -> bool {
+        let answer = self.finish(&end).await;
+        let ended = answer.is_ok();
+        if let Ok(summary) = &answer {
+            self.answer_late_ends(summary);
+        }
+        let _ = end.answer.send(answer);
+        ended
+    }
+
+    async fn finish(&mut self, end: &End) -> Result<Summary> {
+        let refused = self.refused.take();
+        let Some(delivery) = self.settle().await else {
+            return Err(Error::protocol("the execution has no producer"));
+        };
+        if end.answer.is_closed() {
+            return Err(Error::conflict("nobody waits for the end any more"));
+        }
+        let execution = finish(delivery, end, refused).await?;
+        Ok(Summary {
+            execution,
+            pushed: delivery.pushed,
+            new: delivery.new,
+            repeats: end.repeats,
+            lost: delivery.lost,
+        })
+    }
+
+    /// Those who asked for the end again after waiting in vain learn that it has come.
+    fn answer_late_ends(&mut self, summary: &Summary) {
+        self.inbox.close();
+        while let Ok(message) = self.inbox.try_recv() {
+            if let Message::End(end) = message {
+                let _ = end.answer.send(Ok(summary.clone()));
+            }
+        }
+    }
+
+    /// The handle was dropped or the worker stops: what was taken is sent, and the execution
+    /// fails. Completing it would close findings nobody looked for; leaving it would keep the
+    /// session open for ever.
+    async fn abandon(mut self) {
+        let reason = if self.stopping {
+            "the worker was stopped before the execution ended"
+        } else {
+            "the bot dropped the execution before it ended"
+        };
+        let limit = self.shared.settings.drain;
+        let change = Change::Fail {
+            reason: reason.to_owned(),
+        };
+        let failed = timeout(limit, async {
+            match self.settle().await {
+                Some(delivery) => delivery.change(change).await.map(drop),
+                None => Ok(()),
+            }
+        });
+        match failed.await {
+            Ok(Ok(())) => tracing::warn!(reason, "an execution failed"),
+            Ok(Err(error)) => tracing::error!(reason, %error, "an execution could not be failed"),
+            Err(_) => tracing::error!(reason, "an execution could not be failed in time"),
+        }
+    }
+}
+
+/// Ends when what is away has landed; never while nothing is.
+async fn landing(station: &mut Station) -> Landed {
+    match station {
+        Station::Away(flight, _) => flight.await,
+        _ => std::future::pending().await,
+    }
+}
+
+async fn finish(
+    delivery: &mut Delivery,
+    end: &End,
+    refused: Option<Error>,
+) -> Result<Execution> {
+    let change = match &end.how {
+        How::Fail { reason } => Change::Fail {
+            reason: reason.clone(),
+        },
+        How::Complete { partial: true } => Change::Complete {
+            pushed: delivery.received().await?,
+            partial: true,
+        },
+        How::Complete { partial: false } => {
+            whole(delivery, end.accepted, refused)?;
+            Change::Complete {
+                pushed: delivery.pushed,
+                partial: false,
+            }
+        }
+    };
+    delivery.change(change).await
+}
+
+/// A scan is whole only if every finding taken from the bot is in the store.
+fn whole(delivery: &Delivery, accepted: u64, refused: Option<Error>) -> Result<()> {
+    let advice = "complete it as partial, fail it, or start it over";
+    if delivery.lost > 0 {
+        return Err(Error::conflict(format!(
+            "the store lost {} acknowledged batches for good; {advice}",
+            delivery.lost
+        )));
+    }
+    let missing = accepted.saturating_sub(delivery.pushed);
+    match refused {
+        Some(error) => Err(error),
+        None if missing > 0 => Err(Error::conflict(format!(
+            "the store refused {missing} findings; {advice}"
+        ))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,108 @@
+//! Asking again: full jitter, a cap, a deadline.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::error::{Error, Result};
+
+/// Waits between retries: a random part of a time that doubles up to a cap, so that clients cut
+/// off together do not come back together.
+#[derive(Debug)]
+pub(crate) struct Backoff {
+    most: Duration,
+}
+
+impl Backoff {
+    pub(crate) fn new() -> Self {
+        Self {
+            most: Error::RETRY_BASE,
+        }
+    }
+
+    /// The next wait: at least 1 ms, so that no run of small numbers becomes a busy loop.
+    pub(crate) fn next(&mut self) -> Duration {
+        let most = self.most.as_micros() as u64;
+        self.most = (self.most * 2).min(Error::RETRY_CAP);
+        Duration::from_micros(fastrand::u64(1_000..=most))
+    }
+
+    pub(crate) async fn wait(&mut self) {
+        sleep(self.next()).await;
+    }
+}
+
+/// Calls until the answer is final or `limit` from now has passed; then the last error.
+/// A single call is cut at the limit too, whatever the transport's own timeouts are.
+pub(crate) async fn within<T, F, Fut>(limit: Duration, mut call: F) -> Result<T>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<T>>,
+{
+    let deadline = Instant::now() + limit;
+    let mut backoff = Backoff::new();
+    let mut last = None;
+    loop {
+        match timeout_at(deadline, call()).await {
+            Ok(Err(error)) if error.is_retryable() => last = Some(error),
+            Ok(done) => return done,
+            Err(_) => return Err(last.unwrap_or_else(|| unanswered(limit))),
+        }
+        let wait = backoff.next();
+        if Instant::now() + wait >= deadline {
+            return Err(last.unwrap_or_else(|| unanswered(limit)));
+        }
+        sleep(wait).await;
+    }
+}
+
+/// No answer came, and nothing is known about why.
+pub(crate) fn unanswered(limit: Duration) -> Error {
+    Error::Unavailable {
+        store: "the fleet's store".to_owned(),
+        why: format!("no answer within {limit:?}; check that it is up"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn waits_grow_to_the_cap_and_never_past_it() {
+        let mut backoff = Backoff::new();
+        let waits: Vec<_> = (0..1_000).map(|_| backoff.next()).collect();
+        assert!(waits[0] <= Error::RETRY_BASE);
+        assert!(waits.iter().all(|wait| *wait <= Error::RETRY_CAP && !wait.is_zero()));
+        assert!(waits.iter().any(|wait| *wait > Error::RETRY_CAP / 2));
+    }
+
+    fn full() -> Error {
+        Error::Full { why: "test".to_owned() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_retryable_error_is_asked_again_and_a_final_one_is_not() {
+        let calls = Cell::new(0);
+        let answer = within(Duration::from_secs(60), || async {
+            calls.set(calls.get() + 1);
+            if calls.get() < 5 { Err(full()) } else { Ok(calls.get()) }
+        });
+        assert_eq!(answer.await, Ok(5));
+        let refused = within(Duration::from_secs(60), || async { Err::<(), _>(Error::conflict("x")) });
+        assert_eq!(refused.await, Err(Error::conflict("x")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_deadline_ends_it_with_the_last_error() {
+        let begun = Instant::now();
+        let refused = within(Duration::from_secs(3), || async { Err::<(), _>(full()) });
+        assert_eq!(refused.await, Err(full()));
+        assert!(begun.elapsed() <= Duration::from_secs(3));
+        let hung = within(Duration::from_secs(3), std::future::pending::<Result<()>>);
+        assert!(hung.await.unwrap_err().is_retryable());
+    }
+}
