@@ -159,8 +159,15 @@ mod tests {
     use crate::finding::Finding;
 
     fn item(what: What, bytes: usize, room: &Arc<Semaphore>) -> Item {
-        let room = Arc::clone(room).try_acquire_many_owned(bytes as u32).unwrap();
-        Item { what, bytes, room, waiter: None }
+        let room = Arc::clone(room)
+            .try_acquire_many_owned(bytes as u32)
+            .unwrap();
+        Item {
+            what,
+            bytes,
+            room,
+            waiter: None,
+        }
     }
 
     fn finding(n: u8) -> What {
@@ -173,7 +180,11 @@ mod tests {
     #[tokio::test]
     async fn a_batch_is_full_by_count_or_by_bytes() {
         let room = Arc::new(Semaphore::new(1_000));
-        let settings = Settings { batch_findings: 3, batch_bytes: 100, ..Settings::default() };
+        let settings = Settings {
+            batch_findings: 3,
+            batch_bytes: 100,
+            ..Settings::default()
+        };
         let mut load = Load::default();
         for n in 0..3 {
             assert!(!load.is_full(&settings), "full after {n}");
@@ -204,7 +215,10 @@ mod tests {
         let room = Arc::new(Semaphore::new(100));
         let mut load = Load::default();
         for (n, occurrences) in [(1, 2), (2, 2), (1, 3), (1, 4)] {
-            let again = Again { fingerprint: Fingerprint([n; 16]), occurrences };
+            let again = Again {
+                fingerprint: Fingerprint([n; 16]),
+                occurrences,
+            };
             load.add(item(What::Again(again), 1, &room), Instant::now());
         }
         let counts: Vec<_> = load.take().0.again.iter().map(|a| a.occurrences).collect();

@@ -23,7 +23,7 @@ use crate::session::{Change, Execution, Transition};
 use crate::write::Write;
 
 /// Longest a single call may take, whatever the transport's own timeouts are: beyond a long poll.
-const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+const CALL_TIMEOUT: Duration = Duration::from_mins(1);
 /// How often one parcel may meet a gap before that becomes the caller's problem: a store that
 /// loses its tail faster than it is filled up is no store.
 const MAX_REPAIRS: u32 = 16;
@@ -190,7 +190,10 @@ impl Delivery {
 
     /// Asks what the store has of this producer, and sends again what it lost.
     pub(super) async fn verify(&mut self) -> Result<()> {
-        let last = self.store.last_sequence(&self.session, &self.producer).await?;
+        let last = self
+            .store
+            .last_sequence(&self.session, &self.producer)
+            .await?;
         if last < self.sequence {
             self.repair(last).await?;
         }
@@ -264,7 +267,11 @@ impl Delivery {
             self.start_anew(last);
         }
         let last = if missing > 0 { 0 } else { last };
-        for kept in self.kept.iter().filter(|kept| kept.parcel.sequence() > last) {
+        for kept in self
+            .kept
+            .iter()
+            .filter(|kept| kept.parcel.sequence() > last)
+        {
             match self.call(&kept.parcel).await {
                 // Lost once more: the parcel that follows meets the gap and comes back here.
                 Err(Error::Gap { .. }) => break,

@@ -244,7 +244,10 @@ impl ActiveExecution {
 
     /// The deadline has passed: what the store last said, if it said anything.
     fn late(&self) -> Error {
-        let last = self.last_error.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = self
+            .last_error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let unknown = || unanswered(self.shared.settings.deadline);
         last.clone().unwrap_or_else(unknown)
     }
@@ -268,7 +271,9 @@ fn measured(finding: Finding) -> Result<(Finding, usize)> {
 }
 
 fn ended() -> Error {
-    Error::conflict("the execution has ended, or its worker was stopped; start it over to push more")
+    Error::conflict(
+        "the execution has ended, or its worker was stopped; start it over to push more",
+    )
 }
 
 /// At most [`MAX_REASON`] bytes of it.

@@ -31,8 +31,8 @@ fn clean(name: &str) -> String {
 /// `bot:host:pid:boot-id`; the boot id tells a process from an earlier one of the same pid, as
 /// containers have them.
 pub(super) fn worker_id(bot: &BotId, host: &str) -> Result<WorkerId> {
-    let boot = Uuid::now_v7().simple().to_string();
-    WorkerId::new(format!("{bot}:{host}:{}:{boot}", std::process::id()))
+    let boot_id = Uuid::now_v7().simple();
+    WorkerId::new(format!("{bot}:{host}:{}:{boot_id}", std::process::id()))
 }
 
 #[cfg(test)]

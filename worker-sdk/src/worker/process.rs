@@ -62,11 +62,7 @@ pub struct Worker {
 
 impl Worker {
     /// Registers the bot, then beats.
-    pub(super) async fn start(
-        store: Arc<dyn Write>,
-        bot: Bot,
-        settings: Settings,
-    ) -> Result<Self> {
+    pub(super) async fn start(store: Arc<dyn Write>, bot: Bot, settings: Settings) -> Result<Self> {
         settings.check()?;
         bot.check()?;
         let host = host::name();
@@ -157,7 +153,12 @@ impl Worker {
         let opened = within(shared.settings.deadline, || shared.store.open(&open)).await?;
         shared.pulse.progress();
         let shared = Arc::clone(shared);
-        Ok(Session::new(shared, opened.session, open.repository, opened.created))
+        Ok(Session::new(
+            shared,
+            opened.session,
+            open.repository,
+            opened.created,
+        ))
     }
 
     /// Runs `work` until it ends. SIGTERM, SIGINT or an operator's terminate ask it to finish

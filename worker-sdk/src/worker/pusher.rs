@@ -287,11 +287,7 @@ async fn landing(station: &mut Station) -> Landed {
     }
 }
 
-async fn finish(
-    delivery: &mut Delivery,
-    end: &End,
-    refused: Option<Error>,
-) -> Result<Execution> {
+async fn finish(delivery: &mut Delivery, end: &End, refused: Option<Error>) -> Result<Execution> {
     let change = match &end.how {
         How::Fail { reason } => Change::Fail {
             reason: reason.clone(),

@@ -76,23 +76,35 @@ mod tests {
         let mut backoff = Backoff::new();
         let waits: Vec<_> = (0..1_000).map(|_| backoff.next()).collect();
         assert!(waits[0] <= Error::RETRY_BASE);
-        assert!(waits.iter().all(|wait| *wait <= Error::RETRY_CAP && !wait.is_zero()));
+        assert!(
+            waits
+                .iter()
+                .all(|wait| *wait <= Error::RETRY_CAP && !wait.is_zero())
+        );
         assert!(waits.iter().any(|wait| *wait > Error::RETRY_CAP / 2));
     }
 
     fn full() -> Error {
-        Error::Full { why: "test".to_owned() }
+        Error::Full {
+            why: "test".to_owned(),
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_retryable_error_is_asked_again_and_a_final_one_is_not() {
         let calls = Cell::new(0);
-        let answer = within(Duration::from_secs(60), || async {
+        let answer = within(Duration::from_mins(1), || async {
             calls.set(calls.get() + 1);
-            if calls.get() < 5 { Err(full()) } else { Ok(calls.get()) }
+            if calls.get() < 5 {
+                Err(full())
+            } else {
+                Ok(calls.get())
+            }
         });
         assert_eq!(answer.await, Ok(5));
-        let refused = within(Duration::from_secs(60), || async { Err::<(), _>(Error::conflict("x")) });
+        let refused = within(Duration::from_mins(1), || async {
+            Err::<(), _>(Error::conflict("x"))
+        });
         assert_eq!(refused.await, Err(Error::conflict("x")));
     }
 

@@ -21,7 +21,7 @@ pub const QUEUE: usize = 1_024;
 /// Default of [`Settings::queue_bytes`]: what [`QUEUE`] findings of 4 KiB take.
 pub const QUEUE_BYTES: usize = 4 * 1024 * 1024;
 /// Default of [`Settings::deadline`]: longer than a failover takes, shorter than a CI job's patience.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_mins(1);
 /// Default of [`Settings::drain`]: Kubernetes kills after 30 s.
 pub const DRAIN: Duration = Duration::from_secs(25);
 /// Default of [`Settings::keep`]: longer than replication lags behind in a healthy deployment.
@@ -105,10 +105,22 @@ mod tests {
     fn the_defaults_pass_and_what_no_store_takes_does_not() {
         Settings::default().check().unwrap();
         for bad in [
-            Settings { batch_findings: 1_001, ..Settings::default() },
-            Settings { batch_bytes: MAX_BATCH_BYTES, ..Settings::default() },
-            Settings { queue: 0, ..Settings::default() },
-            Settings { beat: Duration::ZERO, ..Settings::default() },
+            Settings {
+                batch_findings: 1_001,
+                ..Settings::default()
+            },
+            Settings {
+                batch_bytes: MAX_BATCH_BYTES,
+                ..Settings::default()
+            },
+            Settings {
+                queue: 0,
+                ..Settings::default()
+            },
+            Settings {
+                beat: Duration::ZERO,
+                ..Settings::default()
+            },
         ] {
             assert!(bad.check().is_err(), "{bad:?}");
         }
