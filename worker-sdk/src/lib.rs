@@ -53,6 +53,7 @@ pub use session::{
     Version,
 };
 pub use severity::{Kind, Level, Severity, WeightClass};
+pub use worker::{Fleet, Worker};
 pub use write::Write;
 
 /// The Redis client this crate speaks, for callers that need its types.

@@ -384,4 +384,13 @@ mod tests {
             "{text}"
         );
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_never_answers_is_given_up() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let writer = HttpWriter::new(&address).unwrap();
+        let error = writer.register(&Bot::new("b").unwrap()).await.unwrap_err();
+        assert!(error.to_string().contains("no answer in time"), "{error}");
+    }
 }

@@ -67,7 +67,8 @@ pub(super) struct Pusher {
     refused: Option<Error>,
     recovered: watch::Receiver<u64>,
     stopping: bool,
-    _presence: Presence,
+    /// Names the session in the beats while the execution runs.
+    presence: Option<Presence>,
 }
 
 impl Pusher {
@@ -86,7 +87,7 @@ impl Pusher {
             refused: None,
             recovered,
             stopping: false,
-            _presence: presence,
+            presence: Some(presence),
         }
     }
 
@@ -99,7 +100,7 @@ impl Pusher {
                 Event::Message(Message::Flush(waiter)) => self.flush(waiter),
                 Event::Message(Message::End(end)) => {
                     if self.end(end).await {
-                        return;
+                        return self.watch_over().await;
                     }
                 }
                 Event::Landed(landed) => self.land(landed),
@@ -240,6 +241,21 @@ impl Pusher {
             repeats: end.repeats,
             lost: delivery.lost,
         })
+    }
+
+    /// After the end, for as long as batches are kept: a store that comes back without the last of
+    /// them, or without the end itself, gets them again.
+    async fn watch_over(mut self) {
+        self.presence = None;
+        let until = Instant::now() + self.shared.settings.keep;
+        loop {
+            tokio::select! {
+                () = sleep_until(until) => return,
+                () = self.shared.stopping.cancelled() => return,
+                Ok(()) = self.recovered.changed() => self.verify(),
+            }
+            let _ = self.settle().await;
+        }
     }
 
     /// Those who asked for the end again after waiting in vain learn that it has come.

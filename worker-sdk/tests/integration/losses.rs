@@ -76,3 +76,27 @@ async fn a_loss_beyond_what_is_kept_is_counted_and_said() {
     assert_eq!(summary.execution.state, ExecutionState::Completed);
     assert!(summary.execution.partial);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_the_store_loses_comes_back() {
+    let store = Flaky::sound();
+    let settings = Settings {
+        keep: Duration::from_mins(1),
+        ..Settings::default()
+    };
+    let (worker, execution) = start(&store, settings).await;
+    let replica = store.snapshot();
+    execution.push(finding(0)).await.unwrap();
+    execution.complete().await.unwrap();
+    store.set_down(true);
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    store.roll_back(replica);
+    store.set_down(false);
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    assert_eq!(store.log(), messages(1));
+    assert_eq!(
+        store.execution("todo-finder").state,
+        ExecutionState::Completed
+    );
+    worker.stop().await.unwrap();
+}
