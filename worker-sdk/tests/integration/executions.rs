@@ -201,6 +201,7 @@ async fn a_full_buffer_makes_the_bot_wait_and_then_says_why() {
     store.set_down(true);
     let mut taken = 0;
     let error = loop {
+        assert!(taken < 100, "the buffer has no bound");
         match execution.queue(finding(taken)).await {
             Ok(()) => taken += 1,
             Err(error) => break error,
@@ -224,11 +225,11 @@ async fn bytes_bound_the_buffer_too() {
     let (_worker, execution) = start(&store, settings).await;
     store.set_down(true);
     let mut taken = 0;
-    while execution
-        .queue(finding(taken).snippet("x".repeat(6_000)))
-        .await
-        .is_ok()
-    {
+    for n in 0..100 {
+        let large = finding(n).snippet("x".repeat(6_000));
+        if execution.queue(large).await.is_err() {
+            break;
+        }
         taken += 1;
     }
     assert_eq!(taken, 3);
