@@ -22,3 +22,5 @@ mod server;
 mod probes;
 
 mod ws;
+
+mod sdk;
