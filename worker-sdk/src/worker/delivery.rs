@@ -14,11 +14,11 @@ use tokio::time::{Instant, timeout};
 
 use super::batch::Content;
 use super::pulse::Pulse;
-use super::retry::Backoff;
 use super::settings::Settings;
 use crate::error::{Error, Result};
 use crate::ids::{BotId, ProducerId, SessionId};
 use crate::push::{Batch, PushAnswer};
+use crate::retry::Backoff;
 use crate::session::{Change, Execution, Transition};
 use crate::write::Write;
 

@@ -1,4 +1,4 @@
-//! Asking again: full jitter, a cap, a deadline.
+//! Asking again until a deadline.
 
 use std::future::Future;
 use std::time::Duration;
@@ -6,32 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::error::{Error, Result};
-
-/// Waits between retries: a random part of a time that doubles up to a cap, so that clients cut
-/// off together do not come back together.
-#[derive(Debug)]
-pub(crate) struct Backoff {
-    most: Duration,
-}
-
-impl Backoff {
-    pub(crate) fn new() -> Self {
-        Self {
-            most: Error::RETRY_BASE,
-        }
-    }
-
-    /// The next wait: at least 1 ms, so that no run of small numbers becomes a busy loop.
-    pub(crate) fn next(&mut self) -> Duration {
-        let most = self.most.as_micros() as u64;
-        self.most = (self.most * 2).min(Error::RETRY_CAP);
-        Duration::from_micros(fastrand::u64(1_000..=most))
-    }
-
-    pub(crate) async fn wait(&mut self) {
-        sleep(self.next()).await;
-    }
-}
+use crate::retry::Backoff;
 
 /// Calls until the answer is final or `limit` from now has passed; then the last error.
 /// A single call is cut at the limit too, whatever the transport's own timeouts are.
@@ -49,7 +24,7 @@ where
             Ok(done) => return done,
             Err(_) => return Err(last.unwrap_or_else(|| unanswered(limit))),
         }
-        let wait = backoff.next();
+        let wait = backoff.next_wait();
         if Instant::now() + wait >= deadline {
             return Err(last.unwrap_or_else(|| unanswered(limit)));
         }
@@ -70,19 +45,6 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
-
-    #[test]
-    fn waits_grow_to_the_cap_and_never_past_it() {
-        let mut backoff = Backoff::new();
-        let waits: Vec<_> = (0..1_000).map(|_| backoff.next()).collect();
-        assert!(waits[0] <= Error::RETRY_BASE);
-        assert!(
-            waits
-                .iter()
-                .all(|wait| *wait <= Error::RETRY_CAP && !wait.is_zero())
-        );
-        assert!(waits.iter().any(|wait| *wait > Error::RETRY_CAP / 2));
-    }
 
     fn full() -> Error {
         Error::Full {

@@ -10,7 +10,9 @@ use super::delivery::Delivery;
 use super::execution::{ActiveExecution, cut};
 use super::process::Shared;
 use super::pusher::Pusher;
-use super::retry::{Backoff, within};
+use crate::retry::Backoff;
+
+use super::retry::within;
 use crate::error::{Error, Result};
 use crate::identity::Fingerprinter;
 use crate::ids::{BotId, Repository, SessionId};
