@@ -77,6 +77,9 @@ const ENDPOINTS: &[(&str, &str)] = &[
         "GET /api/v1/sessions/{id}/findings/{fingerprint}",
         "one finding",
     ),
+    ("GET /api/v1/health", "the fleet's health"),
+    ("GET /api/v1/health/tiers/{tier}", "a tier's health"),
+    ("GET /api/v1/health/bots/{bot}", "a bot's health"),
     ("GET /api/v1/sessions/{id}/health", "a session's health"),
     (
         "GET /api/v1/sessions/{id}/report",

@@ -7,7 +7,7 @@
 use std::convert::Infallible;
 
 use fleet_worker_sdk::Error;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use warp::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use warp::http::{HeaderValue, StatusCode};
 use warp::reject::{Reject, Rejection};
@@ -218,12 +218,9 @@ fn problem_of(rejection: &Rejection) -> Problem {
 }
 
 fn nothing_there() -> Problem {
-    Problem::new(
-        StatusCode::NOT_FOUND,
-        "not found",
-        Error::not_found("page", "at this path; GET /api/v1 lists what is served"),
-    )
-    .with("see", json!("/api/v1"))
+    let why = "nothing is served here; GET /api/v1 lists what is";
+    let error = Error::invalid("path", why);
+    Problem::new(StatusCode::NOT_FOUND, "not found", error).with("see", "/api/v1".into())
 }
 
 #[cfg(test)]

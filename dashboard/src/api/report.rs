@@ -75,11 +75,7 @@ async fn report(context: Context, session: String, query: String) -> Result<Resp
     let findings = context.store.findings(&session).await?;
     let repository = facts.session.repository.as_str().replace('/', "-");
     let mut head = ReportHead {
-        health: facts
-            .session
-            .derived
-            .as_ref()
-            .map(|derived| derived.health.clone()),
+        health: Some(context.view.of_facts(&facts).health),
         facts,
         filter: in_words(&query),
         total: 0,

@@ -11,6 +11,7 @@
 
 use std::time::Duration;
 
+use fleet_coordinator::health::Health;
 use fleet_coordinator::model::{Session, SessionFacts};
 use fleet_coordinator::store::{SessionCursor, SessionQuery};
 use fleet_worker_sdk::{OpenSession, Opened, ProducerId, Progress, SessionId, Version};
@@ -87,6 +88,14 @@ pub(crate) struct SessionPage {
     pub(crate) next: Option<String>,
 }
 
+/// Facts with the health they make.
+#[derive(Serialize)]
+struct Described {
+    #[serde(flatten)]
+    facts: SessionFacts,
+    health: Health,
+}
+
 async fn list(context: Context, query: String) -> Result<SessionPage, Problem> {
     let query = Query::parse(&query, &["repository", "limit", "cursor"])?;
     page(&context, &query, PAGE).await
@@ -131,8 +140,10 @@ fn cursor(text: &str) -> Result<SessionCursor, Problem> {
     })
 }
 
-async fn one(context: Context, session: String) -> Result<SessionFacts, Problem> {
-    Ok(context.store.facts(&id(&session)?).await?)
+async fn one(context: Context, session: String) -> Result<Described, Problem> {
+    let facts = context.store.facts(&id(&session)?).await?;
+    let health = context.view.of_facts(&facts).health;
+    Ok(Described { facts, health })
 }
 
 async fn opened(context: Context, open: OpenSession) -> Result<Opened, Problem> {

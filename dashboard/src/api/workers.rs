@@ -1,12 +1,15 @@
 //! Workers: running processes of bots.
 //!
-//! - `GET workers`: `{"workers": [Worker + liveness]}`, by id.
+//! - `GET workers`: `{"workers": [Worker]}` with `liveness` (alive, stale, dead,
+//!   stopped) and `stuck`, by id.
 //! - `POST beat`: a `Beat`; answers with a `BeatAnswer`, which carries a pending command.
 //! - `POST workers/{id}/command`: `{"command": "quiet" | "terminate"}`, delivered with the
 //!   worker's next beat; 204.
 
+use fleet_coordinator::lifecycle::{Liveness, is_stuck, liveness};
+use fleet_coordinator::model::Worker;
 use fleet_worker_sdk::{Beat, BeatAnswer, Command, WorkerId};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
@@ -36,6 +39,16 @@ pub(crate) fn routes(context: &Context) -> BoxedFilter<(Response,)> {
     list.or(beat).unify().or(command).unify().boxed()
 }
 
+/// A worker and what is inferred about it.
+#[derive(Serialize)]
+struct Seen {
+    #[serde(flatten)]
+    worker: Worker,
+    liveness: Liveness,
+    /// It beats, has sessions, and gets nothing done.
+    stuck: bool,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Order {
@@ -43,7 +56,15 @@ struct Order {
 }
 
 async fn list(context: Context) -> Result<Value, Problem> {
-    Ok(json!({"workers": context.store.workers().await?}))
+    let now = context.store.now().await?;
+    let settings = context.view.health_settings();
+    let workers = context.store.workers().await?;
+    let seen = workers.into_iter().map(|worker| Seen {
+        liveness: liveness(&worker, worker.last_beat, now, settings),
+        stuck: is_stuck(&worker, now, settings),
+        worker,
+    });
+    Ok(json!({"workers": seen.collect::<Vec<_>>()}))
 }
 
 async fn heard(context: Context, beat: Beat) -> Result<BeatAnswer, Problem> {

@@ -2,6 +2,10 @@
 //! sessions, tiers and bots; and, while there is nothing yet, how to push a first report.
 
 use askama::Template;
+use fleet_coordinator::health::Health;
+use fleet_coordinator::lifecycle::WorkerTally;
+use fleet_coordinator::view::FleetHealth;
+use fleet_worker_sdk::{Bot, BotId, Tier};
 use jiff::Timestamp;
 use warp::filters::BoxedFilter;
 use warp::host::Authority;
@@ -12,7 +16,7 @@ use super::show::{HealthShown, SessionShown};
 use super::{now, page};
 use crate::api::problem::Problem;
 use crate::api::query::{Query, encode};
-use crate::api::{health, method, raw_query, sessions, with};
+use crate::api::{method, raw_query, sessions, with};
 use crate::context::Context;
 
 /// Sessions on the first page: with them the page stays below 60 KB.
@@ -33,13 +37,22 @@ pub(crate) fn routes(context: &Context) -> BoxedFilter<(Response,)> {
 struct FleetPage {
     now: Timestamp,
     health: HealthShown,
-    workers: usize,
+    workers: String,
+    stale: bool,
     store: String,
     address: String,
     repository: Option<String>,
     paged: bool,
     sessions: Vec<SessionShown>,
     next: Option<String>,
+    groups: Vec<Group>,
+}
+
+/// A tier and its bots.
+struct Group {
+    tier: Tier,
+    health: HealthShown,
+    bots: Vec<(BotId, HealthShown)>,
 }
 
 async fn fleet(
@@ -50,12 +63,14 @@ async fn fleet(
     let query = Query::parse(&query, &["repository", "cursor", "limit"])?;
     let now = now();
     let listed = sessions::page(&context, &query, SESSIONS).await?;
-    let seen = health::of_fleet();
+    let seen = context.view.fleet().await?;
+    let bots = context.store.bots().await?;
     let rows = listed.sessions.iter();
     Ok(FleetPage {
         now,
-        health: HealthShown::from(&seen),
-        workers: context.store.workers().await?.len(),
+        health: HealthShown::from(&seen.health),
+        stale: seen.stale,
+        workers: in_words(&seen.workers),
         store: context.store.address(),
         address: address(host),
         repository: query.one("repository")?.map(str::to_owned),
@@ -63,6 +78,7 @@ async fn fleet(
         sessions: rows
             .map(|session| SessionShown::new(session, now))
             .collect(),
+        groups: groups(&seen, &bots),
         next: listed.next.map(|next| {
             let kept = query.without(&["cursor"]);
             let kept = if kept.is_empty() {
@@ -73,6 +89,40 @@ async fn fleet(
             format!("/?cursor={}{kept}", encode(&next))
         }),
     })
+}
+
+/// Tiers in execution order, each with its bots.
+fn groups(seen: &FleetHealth, bots: &[Bot]) -> Vec<Group> {
+    let group = |(tier, health): (&Tier, &Health)| Group {
+        tier: *tier,
+        health: HealthShown::from(health),
+        bots: bots
+            .iter()
+            .filter(|bot| bot.tier == *tier)
+            .filter_map(|bot| Some((bot.id.clone(), HealthShown::from(seen.bots.get(&bot.id)?))))
+            .collect(),
+    };
+    seen.tiers.iter().map(group).collect()
+}
+
+/// How many workers are what; what none is is left out.
+fn in_words(workers: &WorkerTally) -> String {
+    let counts = [
+        (workers.alive, "alive"),
+        (workers.stale, "stale"),
+        (workers.dead, "dead"),
+        (workers.stopped, "stopped"),
+        (workers.stuck, "stuck"),
+    ];
+    let told = counts.iter().filter(|(count, _)| *count > 0);
+    let told: Vec<_> = told
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+    if told.is_empty() {
+        "none".to_owned()
+    } else {
+        told.join(", ")
+    }
 }
 
 /// The address that this page was asked at: one that certainly reaches this process.

@@ -18,7 +18,7 @@ use super::{now, page};
 use crate::api::filter::PAGING;
 use crate::api::problem::Problem;
 use crate::api::query::{Query, encode, id};
-use crate::api::{findings, health, method, raw_query, with};
+use crate::api::{findings, method, raw_query, with};
 use crate::context::Context;
 
 /// Findings on a page: with usual ones it stays below 60 KB.
@@ -107,7 +107,7 @@ async fn session_page(
     let session: SessionId = id(&session)?;
     let query = Query::parse(&query, &PAGING)?;
     let facts = context.store.facts(&session).await?;
-    let health = health::of_session(&facts);
+    let health = context.view.of_facts(&facts).health;
     let found = findings::page(&context, &session, &query, FINDINGS).await?;
     Ok(shown(&facts, &health, &query, &found, now()))
 }

@@ -54,7 +54,8 @@ async fn a_bot_reads_over_http_what_it_wrote() {
         .await
         .ok()
         .json();
-    assert!(health["status"].is_string(), "{health}");
+    assert!(health["health"]["score"].is_number(), "{health}");
+    assert_eq!(facts["health"], health["health"]);
 }
 
 #[tokio::test]
@@ -108,7 +109,9 @@ async fn a_command_reaches_the_worker_with_its_next_beat() {
     let answer = site.post("/api/v1/beat", &beat).await.ok().json();
     assert_eq!(answer["command"], "quiet");
     let workers = site.get("/api/v1/workers").await.ok().json();
-    assert_eq!(list(&workers, "workers")[0]["id"], "scan:host:1:0a");
+    let worker = &list(&workers, "workers")[0];
+    assert_eq!(worker["id"], "scan:host:1:0a");
+    assert_eq!(worker["liveness"], "alive");
 }
 
 #[tokio::test]
@@ -361,4 +364,36 @@ async fn a_head_request_is_a_get_without_the_body() {
     let site = Site::new();
     let head = warp::test::request().method("HEAD").path("/api/v1/bots");
     assert_eq!(site.send(head).await.status, 200);
+}
+
+#[tokio::test]
+async fn health_is_told_of_the_fleet_its_tiers_and_its_bots() {
+    let site = Site::new();
+    for (bot, tier) in [("scan", Tier::Verifier), ("idle", Tier::Engine)] {
+        let bot = Bot::new(bot).unwrap().tier(tier);
+        site.post("/api/v1/bots", &bot).await.ok();
+    }
+    site.session("scan", varied(3)).await;
+    let fleet = site.get("/api/v1/health").await.ok().json();
+    let tier = site.get("/api/v1/health/tiers/verifier").await.ok().json();
+    let bot = site.get("/api/v1/health/bots/scan").await.ok().json();
+    assert_eq!(fleet["tiers"]["verifier"]["score"], tier["score"]);
+    assert_eq!(fleet["bots"]["scan"]["score"], bot["score"]);
+    assert_eq!(tier["bots"]["scan"]["score"], bot["score"]);
+    assert!(bot["score"].is_number(), "{bot}");
+    let idle = site.get("/api/v1/health/bots/idle").await.ok().json();
+    assert_eq!(idle["status"], "unknown", "no run, no score");
+    for (path, status) in [
+        ("tiers/finisher", 404),
+        ("tiers/top", 400),
+        ("bots/nobody", 404),
+        ("bots/a%7Bb", 400),
+    ] {
+        let answer = site.get(&format!("/api/v1/health/{path}")).await;
+        assert_eq!(answer.status, status, "{path}: {}", answer.text);
+    }
+    let page = site.get("/").await.ok().text;
+    for part in ["/api/v1/health/tiers/verifier", "/api/v1/health/bots/idle"] {
+        assert!(page.contains(part), "{part} in {page}");
+    }
 }
