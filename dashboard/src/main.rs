@@ -1,6 +1,6 @@
 //! The dashboard process: configuration, sockets, signals and exit codes.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -71,6 +71,7 @@ fn log_filter(settings: &Settings) -> anyhow::Result<EnvFilter> {
 fn log(settings: &Settings, filter: EnvFilter) {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     match settings.log_format {
         LogFormat::Text => log.init(),

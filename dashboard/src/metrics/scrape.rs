@@ -56,7 +56,7 @@ impl Scraper {
             match coordinated(coordinator.totals()) {
                 Ok(totals) => text.push_str(&totals),
                 Err(error) => {
-                    tracing::error!(%error, "metrics of the coordinator cannot be written")
+                    tracing::error!(%error, "metrics of the coordinator cannot be written");
                 }
             }
         }
