@@ -232,10 +232,17 @@ type Read = Option<Result<Message, tokio_tungstenite::tungstenite::Error>>;
 
 fn ending_of(message: Read) -> Ending {
     use tokio_tungstenite::tungstenite::Error;
+    use tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake;
     match message {
-        Some(Ok(Message::Close(_)) | Err(Error::ConnectionClosed | Error::Io(_))) | None => {
-            Ending::Gone
-        }
+        None
+        | Some(
+            Ok(Message::Close(_))
+            | Err(
+                Error::ConnectionClosed
+                | Error::Io(_)
+                | Error::Protocol(ResetWithoutClosingHandshake),
+            ),
+        ) => Ending::Gone,
         Some(_) => Ending::Misuse,
     }
 }
@@ -257,4 +264,25 @@ async fn send_text(
         kind = Data::Continue;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio_tungstenite::tungstenite::Error;
+    use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
+
+    #[test]
+    fn a_closed_laptop_is_no_misuse() {
+        let cut = Error::Protocol(ProtocolError::ResetWithoutClosingHandshake);
+        assert_eq!(ending_of(Some(Err(cut))), Ending::Gone);
+        assert_eq!(ending_of(None), Ending::Gone);
+        let large = CapacityError::MessageTooLong {
+            size: MAX_MESSAGE + 1,
+            max_size: MAX_MESSAGE,
+        };
+        assert_eq!(ending_of(Some(Err(Error::Capacity(large)))), Ending::Misuse);
+        let text = Message::text("hello");
+        assert_eq!(ending_of(Some(Ok(text))), Ending::Misuse);
+    }
 }
