@@ -8,6 +8,7 @@
 //! 3. [`store`]: the traits and the two stores, embedded and Redis.
 //! 4. [`maintain`]: the loop that recomputes what changed.
 //! 5. [`view`]: the cached view that dashboards read.
+//! 6. [`config`], [`logging`]: what the coordinator process is started with.
 
 pub mod model;
 
@@ -23,3 +24,7 @@ pub mod store;
 pub mod maintain;
 
 pub mod view;
+
+pub mod config;
+
+pub mod logging;
