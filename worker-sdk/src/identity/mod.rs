@@ -36,6 +36,8 @@ type Base = [u8; 16];
 #[derive(Clone, Debug)]
 pub struct Fingerprinter {
     head: blake3::Hasher,
+    /// Where the repository is checked out, normalised; empty when unknown.
+    root: String,
     seen: HashMap<(Base, u64), Seen>,
     ordinals: HashMap<Base, u32>,
 }
@@ -76,16 +78,29 @@ impl Fingerprinter {
         }
         Self {
             head,
+            root: String::new(),
             seen: HashMap::new(),
             ordinals: HashMap::new(),
         }
+    }
+
+    /// With the folder the repository is checked out in, as a path or `file:` URI: absolute paths
+    /// below it count from there, so that two runners of one CI find the same findings.
+    #[must_use]
+    pub fn root(mut self, checkout: &str) -> Self {
+        self.root = path::normalise(checkout);
+        self
     }
 
     /// Normalises the finding's paths and takes its anchor and region.
     pub fn mark(&self, finding: &mut Finding) -> Mark {
         let places = finding.locations.iter_mut().chain(&mut finding.related);
         for location in places {
+            let absolute = path::is_absolute(&location.uri);
             location.uri = path::normalise(&location.uri);
+            if absolute {
+                location.uri = path::below(&location.uri, &self.root).to_owned();
+            }
         }
         let mut hasher = self.head.clone();
         for part in [finding.rule_id.as_str(), finding.path()] {

@@ -16,10 +16,7 @@ pub fn normalise(uri: &str) -> String {
     if is_plain(uri) {
         return uri.to_owned();
     }
-    let path = uri
-        .strip_prefix("file://")
-        .or_else(|| uri.strip_prefix("file:"))
-        .unwrap_or(uri);
+    let path = local(uri).unwrap_or(uri);
     // What does not decode to UTF-8 was no percent-encoding.
     let decoded = percent_decode_str(path)
         .decode_utf8()
@@ -33,6 +30,35 @@ pub fn normalise(uri: &str) -> String {
         }
     }
     parts.join("/").nfc().collect()
+}
+
+/// What a `file:` URI names on this machine: `file:///a`, `file://localhost/a`, `file:/a`.
+fn local(uri: &str) -> Option<&str> {
+    let (scheme, rest) = uri.split_at_checked(5)?;
+    if !scheme.eq_ignore_ascii_case("file:") {
+        return None;
+    }
+    let path = rest.strip_prefix("//").unwrap_or(rest);
+    match path.strip_prefix("localhost") {
+        Some(after) if after.starts_with('/') => Some(after),
+        _ => Some(path),
+    }
+}
+
+/// Whether `uri` starts from a machine's root rather than the repository's.
+pub(super) fn is_absolute(uri: &str) -> bool {
+    let path = local(uri).unwrap_or(uri);
+    let drive = path.as_bytes().get(1) == Some(&b':') && path.starts_with(char::is_alphabetic);
+    path.starts_with(['/', '\\']) || drive
+}
+
+/// `path` without `root`, both normalised; as it is where it lies elsewhere. No root takes
+/// nothing off.
+pub(super) fn below<'a>(path: &'a str, root: &str) -> &'a str {
+    let inner = path.strip_prefix(root).filter(|_| !root.is_empty());
+    inner
+        .and_then(|inner| inner.strip_prefix('/'))
+        .unwrap_or(path)
 }
 
 /// Most paths need nothing done, and there are many of them.

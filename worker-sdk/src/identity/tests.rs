@@ -157,12 +157,46 @@ fn paths_come_out_as_the_repository_names_them() {
         ("a/../../../etc/passwd", "etc/passwd"),
         ("my%20file.rs", "my file.rs"),
         ("file:///srv/a.rs", "srv/a.rs"),
+        ("FILE://localhost/srv/a.rs", "srv/a.rs"),
+        ("file:/srv/a.rs", "srv/a.rs"),
         ("Src/A.rs", "Src/A.rs"),
         ("e\u{301}.rs", "\u{e9}.rs"),
         ("100%.txt", "100%.txt"),
     ] {
         assert_eq!(normalise_path(given), expected, "{given}");
     }
+}
+
+#[test]
+fn the_checkout_root_is_no_part_of_it() {
+    let of = |root: &str, uri: &str| {
+        let mut finding = finding();
+        finding.locations[0].uri = uri.to_owned();
+        match Fingerprinter::new(&repository(), "tool")
+            .root(root)
+            .observe(finding)
+        {
+            Observed::New(identified) => {
+                (identified.fingerprint, identified.finding.path().to_owned())
+            }
+            Observed::Again(_) => panic!("the first finding is new"),
+        }
+    };
+    let expected = (fingerprint_of(finding()), "src/a.rs".to_owned());
+    for (root, uri) in [
+        ("/home/ci/1/shop", "/home/ci/1/shop/src/a.rs"),
+        ("/home/ci/2/shop/", "file:///home/ci/2/shop/src/a.rs"),
+        (
+            "file:///w/my%20shop",
+            "file://localhost/w/my%20shop/src/a.rs",
+        ),
+        ("C:\\ws", "file:///C:/ws/src/a.rs"),
+        ("/home/ci/1/shop", "src/a.rs"),
+    ] {
+        assert_eq!(of(root, uri), expected, "{uri} below {root}");
+    }
+    assert_eq!(of("/w/shop", "/w/shop2/a.rs").1, "w/shop2/a.rs");
+    assert_eq!(of("/src", "src/a.rs").1, "src/a.rs", "not below the root");
 }
 
 fn marks() -> impl Strategy<Value = Vec<(u8, u32)>> {
