@@ -60,6 +60,16 @@ pub fn liveness(
     }
 }
 
+/// Whether nobody will finish what `worker` holds: it is dead, or it ended in order and what it sent
+/// last has had as long to arrive as a dead worker is waited for.
+pub fn has_left(worker: &Worker, is: Liveness, now: Timestamp, settings: &Settings) -> bool {
+    match is {
+        Liveness::Alive | Liveness::Stale => false,
+        Liveness::Dead => true,
+        Liveness::Stopped => now.duration_since(worker.last_beat) >= settings.dead_after,
+    }
+}
+
 /// Whether `worker` beats, has sessions, and gets nothing done.
 pub fn is_stuck(worker: &Worker, now: Timestamp, settings: &Settings) -> bool {
     let beats = now.duration_since(worker.last_beat) < settings.dead_after;
@@ -182,6 +192,17 @@ mod tests {
             Liveness::Stopped
         );
         assert!(!is_forgotten(&ended, at(3_599)) && is_forgotten(&ended, at(3_600)));
+    }
+
+    #[test]
+    fn a_worker_that_ended_in_order_leaves_after_its_last_words_arrived() {
+        let settings = Settings::default();
+        let ended = worker(WorkerState::Stopped);
+        let left = |second| has_left(&ended, Liveness::Stopped, at(second), &settings);
+        assert!(!left(59) && left(60));
+        let stale = worker(WorkerState::Running);
+        assert!(!has_left(&stale, Liveness::Stale, at(59), &settings));
+        assert!(has_left(&stale, Liveness::Dead, at(60), &settings));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
-/// Counts since the process started.
+/// Counts since the process started, and the lag.
 #[derive(Debug, Default)]
 pub struct Counters {
     entries: AtomicU64,
@@ -14,6 +14,8 @@ pub struct Counters {
     repaired: AtomicU64,
     lost_workers: AtomicU64,
     failures: AtomicU64,
+    given_up: AtomicU64,
+    lag_ms: AtomicU64,
 }
 
 /// The counts at one moment.
@@ -33,6 +35,11 @@ pub struct Totals {
     pub lost_workers: u64,
     /// Steps that failed and were tried again.
     pub failures: u64,
+    /// Changes taken off the feed though their session could not be computed.
+    pub given_up: u64,
+    /// Age of the oldest change of the last look at the feed when all of it was computed, in
+    /// milliseconds: a level, not a count.
+    pub lag_ms: u64,
 }
 
 impl Counters {
@@ -62,6 +69,14 @@ impl Counters {
         self.failures.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(super) fn given_up(&self) {
+        self.given_up.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn lag(&self, ms: u64) {
+        self.lag_ms.store(ms, Ordering::Relaxed);
+    }
+
     pub(super) fn totals(&self) -> Totals {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Totals {
@@ -72,6 +87,8 @@ impl Counters {
             repaired: read(&self.repaired),
             lost_workers: read(&self.lost_workers),
             failures: read(&self.failures),
+            given_up: read(&self.given_up),
+            lag_ms: read(&self.lag_ms),
         }
     }
 }

@@ -1,22 +1,20 @@
 //! From the feed to results: entries are coalesced by session, each session computed once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use fleet_worker_sdk::{Error, Result, SessionId};
 use futures_util::stream::{self, StreamExt};
+use jiff::Timestamp;
 
 use super::Coordinator;
 use crate::model::FeedEntry;
-use crate::store::{SessionCursor, SessionQuery};
 
 /// Sessions computed at once: enough to hide round trips, few enough to leave connections free.
-const AT_ONCE: usize = 8;
-/// An entry handed out more often than this is given up: what it says cannot be computed.
+pub(super) const AT_ONCE: usize = 8;
+/// An entry handed out again more often than this is given up: what it says cannot be computed.
 const DELIVERIES: u32 = 5;
-/// Sessions read by one step of a resync.
-const PAGE: usize = 100;
 
 impl Coordinator {
     /// Takes what the feed has, waiting up to `wait` for something; answers how many sessions
@@ -33,89 +31,89 @@ impl Coordinator {
         self.counters.entries(entries.len(), taken_over);
         let sessions: BTreeSet<SessionId> = entries.iter().map(|e| e.session.clone()).collect();
         let count = sessions.len();
-        let results: Vec<(SessionId, Result<()>)> = stream::iter(sessions)
-            .map(|session| async move {
-                let result = self.follow(&session).await;
-                (session, result)
-            })
-            .buffer_unordered(AT_ONCE)
-            .collect()
-            .await;
-        let failed: Vec<(SessionId, Error)> = results
+        let (last, entries): (Vec<_>, Vec<_>) = entries
             .into_iter()
-            .filter_map(|(session, result)| Some((session, result.err()?)))
-            .collect();
-        let (settled, left): (Vec<FeedEntry>, Vec<FeedEntry>) = entries
+            .partition(|entry| entry.redelivered > DELIVERIES);
+        self.give_up(&last).await?;
+        let followed = self.follow_all(sessions).await;
+        let (settled, left): (Vec<_>, Vec<_>) = entries
             .into_iter()
-            .partition(|entry| settles(entry, &failed));
+            .partition(|entry| !followed.to_retry.contains_key(&entry.session));
         self.store.settle(&settled).await?;
         self.dirty.store(true, Ordering::Relaxed);
-        match failed
-            .into_iter()
-            .find(|(session, _)| left.iter().any(|e| e.session == *session))
-        {
-            Some((_, error)) => Err(error),
+        self.note_lag(followed.oldest).await?;
+        let mut errors = followed.to_retry;
+        match left.iter().find_map(|entry| errors.remove(&entry.session)) {
+            Some(error) => Err(error),
             None => Ok(count),
         }
     }
 
-    async fn follow(&self, session: &SessionId) -> Result<()> {
-        match self.recompute(session).await {
+    /// Takes entries off the feed *before* the last look at their sessions: should that look bring
+    /// the process down, it is not the next one's to fall over.
+    async fn give_up(&self, last: &[FeedEntry]) -> Result<()> {
+        if last.is_empty() {
+            return Ok(());
+        }
+        self.store.settle(last).await?;
+        for entry in last {
+            self.counters.given_up();
+            tracing::error!(session = %entry.session, redelivered = entry.redelivered, "a change was handed out too often and is off the feed; its session is looked at once more");
+        }
+        Ok(())
+    }
+
+    async fn follow_all(&self, sessions: BTreeSet<SessionId>) -> Followed {
+        let mut looks = stream::iter(sessions)
+            .map(|session| async move {
+                let result = self.follow(&session).await;
+                (session, result)
+            })
+            .buffer_unordered(AT_ONCE);
+        let mut followed = Followed::default();
+        while let Some((session, result)) = looks.next().await {
+            match result {
+                Ok(changed) => followed.oldest = earlier(followed.oldest, changed),
+                Err(error) if error.is_retryable() => {
+                    followed.to_retry.insert(session, error);
+                }
+                Err(error) => {
+                    self.counters.given_up();
+                    tracing::error!(%session, %error, "a session cannot be computed");
+                }
+            }
+        }
+        followed
+    }
+
+    /// Computes a session; answers when the change was that is computed now, if one is.
+    pub(super) async fn follow(&self, session: &SessionId) -> Result<Option<Timestamp>> {
+        match self.compute(session).await {
             // Dropped since: nothing is left to compute.
-            Ok(_) | Err(Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(error),
+            Err(Error::NotFound { .. }) => Ok(None),
+            computed => computed,
         }
     }
 
-    /// Looks at the sessions that changed last, and computes those without a present result;
-    /// answers how many those were. Repairs whatever the feed lost.
-    ///
-    /// # Errors
-    /// As the store's.
-    pub async fn resync(&self) -> Result<usize> {
-        let mut after: Option<SessionCursor> = None;
-        let (mut seen, mut repaired) = (0, 0);
-        while seen < self.settings.resync_sessions {
-            let query = SessionQuery {
-                repository: None,
-                after,
-                limit: PAGE,
-            };
-            let sessions = self.store.sessions(&query).await?;
-            for session in &sessions {
-                let derived = session.derived.as_ref();
-                if derived.is_none_or(|derived| derived.version != session.version) {
-                    self.follow(&session.id).await?;
-                    self.counters.repaired();
-                    repaired += 1;
-                }
-            }
-            seen += sessions.len();
-            let Some(last) = sessions.last().filter(|_| sessions.len() == PAGE) else {
-                break;
-            };
-            let changed_ms = last.changed.as_millisecond();
-            after = Some(SessionCursor {
-                changed_ms,
-                session: last.id.clone(),
-            });
+    async fn note_lag(&self, oldest: Option<Timestamp>) -> Result<()> {
+        if let Some(oldest) = oldest {
+            let lag = self.store.now().await?.duration_since(oldest);
+            self.counters.lag(lag.as_millis().max(0) as u64);
         }
-        if repaired > 0 {
-            self.dirty.store(true, Ordering::Relaxed);
-        }
-        Ok(repaired)
+        Ok(())
     }
 }
 
-/// Whether an entry is done with: its session was computed, or cannot be.
-fn settles(entry: &FeedEntry, failed: &[(SessionId, Error)]) -> bool {
-    let Some((session, error)) = failed.iter().find(|(session, _)| *session == entry.session)
-    else {
-        return true;
-    };
-    let given_up = !error.is_retryable() || entry.redelivered >= DELIVERIES;
-    if given_up {
-        tracing::error!(%session, %error, redelivered = entry.redelivered, "a session cannot be computed");
-    }
-    given_up
+/// What came of the sessions that the feed named.
+#[derive(Default)]
+struct Followed {
+    /// Those that failed for now: their entries stay on the feed. Others that failed never will do
+    /// better, and are the resync's.
+    to_retry: HashMap<SessionId, Error>,
+    /// The oldest change computed.
+    oldest: Option<Timestamp>,
+}
+
+fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    one.into_iter().chain(other).min()
 }

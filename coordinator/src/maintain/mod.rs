@@ -6,11 +6,15 @@
 
 mod feed;
 
+mod resync;
+
 mod fleet;
 
 mod workers;
 
 mod loops;
+
+mod outage;
 
 mod counters;
 
@@ -27,8 +31,9 @@ pub use counters::{Counters, Totals};
 use crate::health::{Settings, Status};
 use crate::lifecycle::Liveness;
 use crate::model::Derived;
-use crate::store::SharedStore;
+use crate::store::{SessionCursor, SharedStore};
 use crate::view::session_health;
+use outage::Outage;
 
 /// What a coordinator is run with.
 #[derive(Clone, Debug)]
@@ -39,7 +44,7 @@ pub struct CoordinatorSettings {
     pub wait: Duration,
     /// How often all recent sessions are looked at, whatever the feed said.
     pub resync: Duration,
-    /// Sessions looked at by one resync: those that changed last.
+    /// Sessions looked at by one resync: the hundred that changed last, and older ones in turn.
     pub resync_sessions: usize,
     /// How often workers are looked at.
     pub workers: Duration,
@@ -74,6 +79,9 @@ pub struct Coordinator {
     dirty: AtomicBool,
     watch: Mutex<Watch>,
     announced: Mutex<Option<(i64, Status)>>,
+    /// Where the next resync goes on; after the latest sessions when there is none.
+    resumed: std::sync::Mutex<Option<SessionCursor>>,
+    outage: Outage,
 }
 
 /// What is remembered about workers between two looks at them.
@@ -82,7 +90,7 @@ struct Watch {
     /// Since when the store has taken writes without a break.
     heard_since: Option<Timestamp>,
     seen: BTreeMap<WorkerId, Liveness>,
-    /// Dead workers whose executions have been failed.
+    /// Workers that have left, and whose executions have been failed.
     buried: HashSet<WorkerId>,
 }
 
@@ -94,6 +102,7 @@ impl Coordinator {
     /// A coordinator of `store`.
     pub fn new(store: SharedStore, settings: CoordinatorSettings) -> Self {
         Self {
+            outage: Outage::new(store.address()),
             store,
             settings,
             consumer: format!("coordinator-{}", uuid::Uuid::now_v7()),
@@ -101,6 +110,7 @@ impl Coordinator {
             dirty: AtomicBool::new(true),
             watch: Mutex::default(),
             announced: Mutex::default(),
+            resumed: std::sync::Mutex::default(),
         }
     }
 
@@ -115,6 +125,16 @@ impl Coordinator {
     /// # Errors
     /// As the store's.
     pub async fn recompute(&self, session: &SessionId) -> Result<bool> {
+        Ok(self.compute(session).await?.is_some())
+    }
+
+    /// Whether the store served every loop that it was asked by when it was last asked.
+    pub fn reaches_store(&self) -> bool {
+        !self.outage.lasts()
+    }
+
+    /// When the change was that a stored result now is of; none when the session kept changing.
+    async fn compute(&self, session: &SessionId) -> Result<Option<Timestamp>> {
         for _ in 0..TRIES {
             let facts = self.store.facts(session).await?;
             let version = facts.session.version;
@@ -124,7 +144,7 @@ impl Coordinator {
                 .as_ref()
                 .is_some_and(|derived| derived.version == version)
             {
-                return Ok(true);
+                return Ok(Some(facts.session.changed));
             }
             let scores = session_health(&facts, &self.settings.health);
             let derived = Derived {
@@ -134,11 +154,11 @@ impl Coordinator {
             };
             if self.store.derive(session, &derived).await? {
                 self.counters.recomputed();
-                return Ok(true);
+                return Ok(Some(facts.session.changed));
             }
             self.counters.refused();
         }
-        Ok(false)
+        Ok(None)
     }
 }
 
