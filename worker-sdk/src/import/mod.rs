@@ -1,1 +1,118 @@
-//! Other tools' output becomes findings.
+//! Other tools' output becomes findings: SARIF 2.1.0 and JSON lines.
+//!
+//! A report is read three times, and never held in memory: first it is checked whole and what its
+//! results refer to is collected, then its results are marked, so that repeats and ordinals are
+//! known, then they are pushed. Memory grows by some tens of bytes a result.
+
+mod source;
+
+mod report;
+
+mod sarif;
+
+mod jsonl;
+
+mod prepare;
+
+mod push;
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, Read};
+use std::sync::Arc;
+
+pub use report::{ImportOptions, ImportSummary, Imported, MAX_LISTED, Rejected};
+pub use source::{MAX_REPORT_BYTES, Source};
+
+use crate::error::{Error, Result};
+use crate::ids::{BotId, Repository};
+use crate::write::Write;
+
+use report::Report;
+
+/// A report that was read whole, and of which nothing has been applied yet.
+pub struct Prepared {
+    checked: Arc<prepare::Checked>,
+    options: ImportOptions,
+}
+
+/// Reads and checks a report.
+///
+/// # Errors
+/// [`Error::Invalid`] with position and reason when it cannot be taken.
+pub async fn prepare(source: Arc<Source>, options: ImportOptions) -> Result<Prepared> {
+    options.open.check()?;
+    let (bot, repository) = (options.bot.clone(), options.open.repository.clone());
+    let partial = options.partial;
+    let checked = blocking(move || {
+        let report: Arc<dyn Report> = recognise(source, bot.as_ref(), &repository)?;
+        prepare::check(report, &repository, partial)
+    })
+    .await?;
+    let checked = Arc::new(checked);
+    Ok(Prepared { checked, options })
+}
+
+impl Prepared {
+    /// The bots it is taken for.
+    pub fn bots(&self) -> impl Iterator<Item = &BotId> {
+        self.checked.report.sections().iter().map(|section| &section.bot)
+    }
+
+    /// Results in the report.
+    pub fn received(&self) -> u64 {
+        self.checked.received
+    }
+
+    /// Pushes it: each tool in it becomes a bot's execution in the session. `progress` hears how
+    /// many findings are in the store.
+    ///
+    /// # Errors
+    /// Whatever the store says; an execution that had begun is failed with the reason.
+    pub async fn push(
+        &self,
+        store: &dyn Write,
+        progress: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<Imported> {
+        push::push(store, Arc::clone(&self.checked), &self.options, progress).await
+    }
+}
+
+/// Runs work that reads files and parses, off the threads that serve.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(Error::protocol)?
+}
+
+/// How much of a report is looked at to tell what it is.
+const LOOKED_AT: u64 = 64 * 1024;
+
+/// Reads the report as what it looks like: SARIF is one object over many lines or with `runs`,
+/// JSON lines have a finding on the first.
+fn recognise(
+    source: Arc<Source>,
+    bot: Option<&BotId>,
+    repository: &Repository,
+) -> Result<Arc<dyn Report>> {
+    let mut start = Vec::new();
+    let read = source.read()?.take(LOOKED_AT).read_to_end(&mut start);
+    read.map_err(|error| Error::invalid(source.name(), error.to_string()))?;
+    let first_line = start
+        .trim_ascii_start()
+        .lines()
+        .next()
+        .and_then(std::result::Result::ok);
+    let first: Option<BTreeMap<String, serde_json::Value>> =
+        first_line.and_then(|line| serde_json::from_str(&line).ok());
+    let is_finding = first.is_some_and(|object| {
+        object.contains_key("message")
+            && !object.contains_key("runs")
+            && !object.contains_key("$schema")
+    });
+    if is_finding {
+        return Ok(Arc::new(jsonl::JsonLines::new(source, bot)));
+    }
+    Ok(Arc::new(sarif::Sarif::check(source, bot, repository)?))
+}

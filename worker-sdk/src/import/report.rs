@@ -1,0 +1,104 @@
+//! What an import takes and what it says it did.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::finding::{Finding, Fingerprint};
+use crate::ids::{BotId, SessionId, WorkerId};
+use crate::push::Rule;
+use crate::session::OpenSession;
+
+/// Rejected results listed; the others are only counted.
+pub const MAX_LISTED: usize = 1_000;
+
+/// How a report is imported.
+#[derive(Clone, Debug)]
+pub struct ImportOptions {
+    /// Into which session.
+    pub open: OpenSession,
+    /// The bot that made it; by default, that of its tool's name.
+    pub bot: Option<BotId>,
+    /// Take the good results of a report that has bad ones.
+    pub partial: bool,
+    /// The worker at whose request it is imported.
+    pub worker: Option<WorkerId>,
+}
+
+/// A result that cannot be taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejected {
+    /// Where in the report: `runs[0].results[17]`, `line 3`.
+    #[serde(rename = "where")]
+    pub place: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// What an import did. `received = new + unchanged + updated + reopened + repeats + rejected`;
+/// suppressed is a part of these, closed is what this scan no longer saw.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportSummary {
+    /// The session it went to.
+    pub session: SessionId,
+    /// Whether this import created it.
+    pub created: bool,
+    /// The bots it was taken for.
+    pub bots: Vec<BotId>,
+    /// Results in the report.
+    pub received: u64,
+    /// Findings seen for the first time.
+    pub new: u64,
+    /// Findings known before, and the same.
+    pub unchanged: u64,
+    /// Findings known before, with another level, message, region or suppression.
+    pub updated: u64,
+    /// Findings that had been closed.
+    pub reopened: u64,
+    /// Results that repeat another one of the report.
+    pub repeats: u64,
+    /// How many results could not be taken.
+    pub rejected: u64,
+    /// Those, up to [`MAX_LISTED`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rejections: Vec<Rejected>,
+    /// Results that are suppressed.
+    pub suppressed: u64,
+    /// Findings of the last scan that this one no longer saw.
+    pub closed: u64,
+}
+
+/// An import's summary against its session alone, and what it saw, to be counted against a baseline.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Imported {
+    /// New and unchanged are those of the session; updated, reopened and closed are 0.
+    pub summary: ImportSummary,
+    /// The distinct findings by bot, and whether the session had them before.
+    pub seen: BTreeMap<BotId, Vec<(Fingerprint, bool)>>,
+}
+
+/// What a report holds of one bot.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Section {
+    pub(super) bot: BotId,
+    /// The tool's name: part of the findings' identity.
+    pub(super) tool: String,
+    pub(super) version: String,
+}
+
+/// A result, or why it is none.
+pub(super) type Reading = std::result::Result<Finding, String>;
+
+/// Hears of a result: its place, on demand, and what it is.
+pub(super) type Each<'a> = dyn FnMut(&dyn Fn() -> String, Reading) -> crate::Result<()> + 'a;
+
+/// A report that was checked whole and can be read finding by finding, as often as need be.
+pub(super) trait Report: Send + Sync {
+    fn sections(&self) -> &[Section];
+
+    /// Calls `each` with every result of a section, in order, and its place.
+    fn each(&self, section: usize, each: &mut Each<'_>) -> crate::Result<()>;
+
+    /// A rule's texts.
+    fn rule(&self, section: usize, rule: &str) -> Option<Rule>;
+}

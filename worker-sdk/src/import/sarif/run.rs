@@ -1,0 +1,215 @@
+//! A run's parts that its results refer to: rules, levels, bases, artifacts.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::raw::{
+    Artifact, ArtifactLocation, ComponentReference, Descriptor, Invocation, Message, RawResult,
+    Tool,
+};
+use crate::push::Rule;
+
+/// All but the results of a run.
+#[derive(Debug, Default)]
+pub(super) struct Run {
+    pub(super) tool: Tool,
+    pub(super) bases: BTreeMap<String, ArtifactLocation>,
+    pub(super) artifacts: Vec<Artifact>,
+    pub(super) invocations: Vec<Invocation>,
+    /// Position of a rule in `tool.driver.rules`, by id.
+    by_id: BTreeMap<String, usize>,
+}
+
+/// Bases that refer to each other in a circle are followed this far.
+const MAX_BASES: usize = 8;
+
+impl Run {
+    /// To be called when all parts are there.
+    pub(super) fn complete(&mut self) {
+        let rules = self.tool.driver.rules.iter().enumerate();
+        // Of several rules with one id, the first speaks.
+        for (position, rule) in rules.rev() {
+            self.by_id.insert(rule.id.clone(), position);
+        }
+    }
+
+    /// The tool's version: its semantic one, if it says so.
+    pub(super) fn version(&self) -> String {
+        let driver = &self.tool.driver;
+        let version = driver.semantic_version.as_ref().or(driver.version.as_ref());
+        version.cloned().unwrap_or_default()
+    }
+
+    /// The rule that a result violates: by its reference to a component, by index, by id, and by
+    /// the id of which it is a sub-rule (`rule/sub`).
+    pub(super) fn rule_of(&self, result: &RawResult) -> Option<&Descriptor> {
+        let reference = result.rule.as_ref();
+        let component = reference.and_then(|rule| rule.tool_component.as_ref());
+        let rules = self.component(component);
+        let index = reference.and_then(|rule| rule.index).or(result.rule_index);
+        if let Some(rule) = index.and_then(|index| rules.get(index)) {
+            return Some(rule);
+        }
+        let id = reference
+            .and_then(|rule| rule.id.as_deref())
+            .or(result.rule_id.as_deref())?;
+        self.by_id(id)
+            .or_else(|| self.by_id(id.rsplit_once('/')?.0))
+    }
+
+    /// A rule by its id, in the driver first.
+    pub(super) fn by_id(&self, id: &str) -> Option<&Descriptor> {
+        let driver = self
+            .by_id
+            .get(id)
+            .and_then(|position| self.tool.driver.rules.get(*position));
+        let extensions = || {
+            self.tool
+                .extensions
+                .iter()
+                .flat_map(|extension| &extension.rules)
+        };
+        driver.or_else(|| extensions().find(|rule| rule.id == id))
+    }
+
+    fn component(&self, reference: Option<&ComponentReference>) -> &[Descriptor] {
+        let extensions = &self.tool.extensions;
+        let Some(reference) = reference else {
+            return &self.tool.driver.rules;
+        };
+        let by_index = reference.index.and_then(|index| extensions.get(index));
+        let named = || {
+            extensions
+                .iter()
+                .find(|e| Some(&e.name) == reference.name.as_ref())
+        };
+        by_index
+            .or_else(named)
+            .map_or(&self.tool.driver.rules, |extension| &extension.rules)
+    }
+
+    /// The level that an invocation gives a rule instead of its default.
+    pub(super) fn overridden_level(&self, rule: &Descriptor, index: Option<usize>) -> Option<&str> {
+        let overrides = self
+            .invocations
+            .iter()
+            .flat_map(|i| &i.rule_configuration_overrides);
+        let of_rule = |descriptor: &super::raw::RuleReference| {
+            descriptor.id.as_deref() == Some(rule.id.as_str())
+                || (descriptor.id.is_none()
+                    && descriptor.index.is_some()
+                    && descriptor.index == index)
+        };
+        let mut matching = overrides.filter(|o| of_rule(&o.descriptor));
+        matching.find_map(|o| o.configuration.level.as_deref())
+    }
+
+    /// A message with its arguments filled in.
+    pub(super) fn text(&self, message: &Message, rule: Option<&Descriptor>) -> Option<String> {
+        let text = message.text.as_deref().or(message.markdown.as_deref());
+        let by_id = || {
+            let id = message.id.as_deref()?;
+            let of_rule = rule.and_then(|rule| rule.message_strings.get(id));
+            let global = self.tool.driver.global_message_strings.get(id);
+            of_rule.or(global)?.text.as_deref()
+        };
+        let text = text.or_else(by_id).filter(|text| !text.is_empty())?;
+        Some(fill(text, &message.arguments))
+    }
+
+    /// Where an artifact is, from the repository's root as far as bases tell.
+    pub(super) fn uri(&self, location: &ArtifactLocation) -> String {
+        let by_index = || self.artifacts.get(location.index?)?.location.as_ref();
+        let location = if location.uri.is_some() {
+            location
+        } else {
+            by_index().unwrap_or(location)
+        };
+        let mut uri = location.uri.clone().unwrap_or_default();
+        let mut base = location.uri_base_id.as_deref();
+        for _ in 0..MAX_BASES {
+            let Some(location) = base.and_then(|id| self.bases.get(id)) else {
+                break;
+            };
+            let above = location.uri_base_id.as_deref();
+            // The uppermost base, if absolute, is where the checkout was: no part of the path.
+            if let Some(prefix) = location
+                .uri
+                .as_deref()
+                .filter(|p| above.is_some() || !p.contains(':'))
+            {
+                uri = format!("{}/{uri}", prefix.trim_end_matches('/'));
+            }
+            base = above;
+        }
+        uri
+    }
+
+    /// Absolute folders that the checkout may have been in, longest first.
+    pub(super) fn roots(&self) -> Vec<&str> {
+        let working = self
+            .invocations
+            .iter()
+            .filter_map(|i| i.working_directory.as_ref());
+        let all = self
+            .bases
+            .values()
+            .chain(working)
+            .filter_map(|l| l.uri.as_deref());
+        let mut roots: Vec<&str> = all
+            .filter(|uri| uri.starts_with("file:") && uri.len() > 8)
+            .collect();
+        roots.sort_by_key(|root| std::cmp::Reverse(root.len()));
+        roots
+    }
+}
+
+/// `{0}` becomes the first argument; `{{` and `}}` are braces.
+fn fill(text: &str, arguments: &[String]) -> String {
+    if arguments.is_empty() {
+        return text.to_owned();
+    }
+    let mut filled = text.to_owned();
+    for (number, argument) in arguments.iter().enumerate() {
+        filled = filled.replace(&format!("{{{number}}}"), argument);
+    }
+    filled.replace("{{", "{").replace("}}", "}")
+}
+
+/// A property that tools write as a number or as text.
+pub(super) fn number(properties: &serde_json::Map<String, Value>, name: &str) -> Option<f32> {
+    match properties.get(name)? {
+        Value::Number(number) => number.as_f64().map(|number| number as f32),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+/// A rule's tags.
+pub(super) fn tags(rule: &Descriptor) -> Vec<String> {
+    let tags = rule.properties.get("tags").and_then(Value::as_array);
+    let texts = tags.into_iter().flatten().filter_map(Value::as_str);
+    texts.map(str::to_owned).collect()
+}
+
+/// Longest text of a rule that is kept, in bytes.
+const MAX_TEXT: usize = 4_096;
+
+/// A rule's texts, as a store keeps them.
+pub(super) fn texts(rule: &Descriptor) -> Rule {
+    let text = |message: &Option<Message>| message.as_ref().and_then(|m| m.text.clone());
+    let cut = |text: String| match text.get(..text.floor_char_boundary(MAX_TEXT)) {
+        Some(start) if start.len() < text.len() => start.to_owned(),
+        _ => text,
+    };
+    let description = text(&rule.short_description).or_else(|| text(&rule.full_description));
+    Rule {
+        name: cut(rule.name.clone().unwrap_or_default()),
+        short_description: cut(description.unwrap_or_default()),
+        help_uri: cut(rule.help_uri.clone().unwrap_or_default()),
+        tags: tags(rule).into_iter().take(64).map(cut).collect(),
+        security_severity: number(&rule.properties, "security-severity")
+            .filter(|s| (0.0..=10.0).contains(s)),
+    }
+}
