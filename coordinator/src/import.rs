@@ -29,7 +29,9 @@ pub async fn import(
         baselines.extend(baseline.map(|session| (bot.clone(), session)));
     }
     let received = prepared.received();
-    let imported = prepared.push(store, &|done| progress(done, received)).await?;
+    let imported = prepared
+        .push(store, &|done| progress(done, received))
+        .await?;
     against_baselines(store, imported, &baselines).await
 }
 
@@ -70,6 +72,11 @@ async fn counted(
         Some(baseline) => Some(baseline.read().await),
         None => None,
     };
-    let imported = summary::Imported { findings, repeats: 0, rejected: 0, complete };
+    let imported = summary::Imported {
+        findings,
+        repeats: 0,
+        rejected: 0,
+        complete,
+    };
     count(&current, baseline.as_deref(), bot, &imported)
 }

@@ -5,7 +5,7 @@
 //! 1. [`model`]: what is read back from a store.
 //! 2. [`index`]: a session's findings in memory; [`health`], [`lifecycle`], [`summary`], [`report`]:
 //!    pure functions of stored state and time.
-//! 3. [`store`]: the traits and the two stores, embedded and Redis.
+//! 3. [`store`]: the traits and the two stores, embedded and Redis; [`import`]: a report into one.
 //! 4. [`maintain`]: the loop that recomputes what changed.
 //! 5. [`view`]: the cached view that dashboards read.
 //! 6. [`config`], [`logging`]: what the coordinator process is started with.
@@ -20,6 +20,8 @@ pub mod report;
 pub mod summary;
 
 pub mod store;
+
+pub mod import;
 
 pub mod maintain;
 

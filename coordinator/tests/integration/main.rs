@@ -15,3 +15,5 @@ mod conformance;
 mod histories;
 
 mod redis_store;
+
+mod imports;

@@ -55,7 +55,11 @@ pub async fn prepare(source: Arc<Source>, options: ImportOptions) -> Result<Prep
 impl Prepared {
     /// The bots it is taken for.
     pub fn bots(&self) -> impl Iterator<Item = &BotId> {
-        self.checked.report.sections().iter().map(|section| &section.bot)
+        self.checked
+            .report
+            .sections()
+            .iter()
+            .map(|section| &section.bot)
     }
 
     /// Results in the report.

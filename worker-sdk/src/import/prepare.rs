@@ -32,7 +32,7 @@ pub(super) struct Marked {
 }
 
 /// Reads every result once.
-pub(super) fn prepare(
+pub(super) fn check(
     report: Arc<dyn Report>,
     repository: &Repository,
     partial: bool,

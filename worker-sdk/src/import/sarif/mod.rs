@@ -11,7 +11,7 @@ mod result;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::report::{Each, Reading, Report, Section};
+use super::report::{Each, Report, Section};
 use super::source::Source;
 use crate::error::{Error, Result};
 use crate::ids::{BotId, Repository};
