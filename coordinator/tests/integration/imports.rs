@@ -70,7 +70,7 @@ fn assert_adds_up(summary: &ImportSummary) {
         + summary.updated
         + summary.reopened
         + summary.repeats
-        + summary.rejected;
+        + summary.rejected.len() as u64;
     assert_eq!(sum, summary.received, "{summary:?}");
 }
 
@@ -103,7 +103,7 @@ async fn every_real_report_is_accounted_for(kind: Kind) {
         assert_eq!(first.received, results, "{name}");
         assert_adds_up(&first);
         assert_eq!(
-            (first.rejected, first.unchanged, first.created),
+            (first.rejected.len(), first.unchanged, first.created),
             (0, 0, true),
             "{name}"
         );
@@ -367,8 +367,11 @@ async fn a_partial_import_takes_the_good_and_lists_the_bad() {
     };
     let summary = take(&*store.store, source, options).await.unwrap();
     assert_adds_up(&summary);
-    assert_eq!((summary.new, summary.repeats, summary.rejected), (2, 1, 1));
-    assert_eq!(summary.rejections[0].place, "runs[0].results[1]");
+    assert_eq!(
+        (summary.new, summary.repeats, summary.rejected.len()),
+        (2, 1, 1)
+    );
+    assert_eq!(summary.rejected[0].place, "runs[0].results[1]");
     let execution = store
         .facts(&summary.session)
         .await

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, Read};
 use std::sync::Arc;
 
-pub use report::{ImportOptions, ImportSummary, Imported, MAX_LISTED, Rejected};
+pub use report::{ImportOptions, ImportSummary, Imported, MAX_REJECTED, Rejected};
 pub use source::{MAX_REPORT_BYTES, Source};
 
 use crate::error::{Error, Result};

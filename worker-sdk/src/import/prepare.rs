@@ -9,7 +9,7 @@ use crate::ids::Repository;
 use crate::push::Identified;
 use crate::wire;
 
-use super::report::{MAX_LISTED, Rejected, Report};
+use super::report::{MAX_REJECTED, Rejected, Report};
 
 /// Rejected results named in the refusal of a whole report.
 const NAMED: usize = 5;
@@ -21,8 +21,7 @@ pub(super) struct Checked {
     pub(super) received: u64,
     pub(super) repeats: u64,
     pub(super) suppressed: u64,
-    pub(super) rejected: u64,
-    pub(super) rejections: Vec<Rejected>,
+    pub(super) rejected: Vec<Rejected>,
     repository: Repository,
 }
 
@@ -42,8 +41,7 @@ pub(super) fn check(
         received: 0,
         repeats: 0,
         suppressed: 0,
-        rejected: 0,
-        rejections: Vec::new(),
+        rejected: Vec::new(),
         repository: repository.clone(),
         report: Arc::clone(&report),
     };
@@ -57,7 +55,7 @@ pub(super) fn check(
                     checked.suppressed += u64::from(finding.is_suppressed());
                     marks.push(mark);
                 }
-                Err(why) => checked.reject(place(), why),
+                Err(why) => checked.reject(place(), why)?,
             }
             Ok(())
         })?;
@@ -68,7 +66,7 @@ pub(super) fn check(
             .count() as u64;
         checked.sections.push(Marked { identities });
     }
-    if checked.rejected > 0 && !partial {
+    if !checked.rejected.is_empty() && !partial {
         return Err(checked.refusal());
     }
     Ok(checked)
@@ -90,17 +88,18 @@ fn take(
 }
 
 impl Checked {
-    fn reject(&mut self, place: String, why: String) {
-        self.rejected += 1;
-        if self.rejections.len() < MAX_LISTED {
-            self.rejections.push(Rejected { place, why });
+    fn reject(&mut self, place: String, why: String) -> Result<()> {
+        self.rejected.push(Rejected { place, why });
+        if self.rejected.len() > MAX_REJECTED {
+            return Err(self.refusal());
         }
+        Ok(())
     }
 
     fn refusal(&self) -> Error {
-        let named = self.rejections.iter().take(NAMED);
+        let named = self.rejected.iter().take(NAMED);
         let named: Vec<String> = named.map(|r| format!("{}: {}", r.place, r.why)).collect();
-        let more = self.rejected as usize - named.len();
+        let more = self.rejected.len() - named.len();
         let more = if more > 0 {
             format!(" (and {more} more)")
         } else {
@@ -110,7 +109,7 @@ impl Checked {
             "report",
             format!(
                 "{} of {} results cannot be taken, so nothing was applied; `partial` takes the others. {}{more}",
-                self.rejected,
+                self.rejected.len(),
                 self.received,
                 named.join("; ")
             ),

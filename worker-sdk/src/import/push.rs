@@ -66,7 +66,7 @@ pub(super) async fn push(
         match filling.fill(&prepared, section, &mut done, progress).await {
             Ok(findings) => {
                 let pushed = findings.len() as u64;
-                let partial = prepared.rejected > 0;
+                let partial = !prepared.rejected.is_empty();
                 filling.change(Change::Complete { pushed, partial }).await?;
                 seen.insert(of.bot.clone(), findings);
             }
@@ -99,8 +99,7 @@ fn summary(
         updated: 0,
         reopened: 0,
         repeats: prepared.repeats,
-        rejected: prepared.rejected,
-        rejections: prepared.rejections.clone(),
+        rejected: prepared.rejected.clone(),
         suppressed: prepared.suppressed,
         closed: 0,
     }

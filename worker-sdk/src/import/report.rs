@@ -9,8 +9,8 @@ use crate::ids::{BotId, SessionId, WorkerId};
 use crate::push::Rule;
 use crate::session::OpenSession;
 
-/// Rejected results listed; the others are only counted.
-pub const MAX_LISTED: usize = 1_000;
+/// Most results that may be rejected: a report with more bad ones is none, `partial` or not.
+pub const MAX_REJECTED: usize = 10_000;
 
 /// How a report is imported.
 #[derive(Clone, Debug)]
@@ -57,11 +57,8 @@ pub struct ImportSummary {
     pub reopened: u64,
     /// Results that repeat another one of the report.
     pub repeats: u64,
-    /// How many results could not be taken.
-    pub rejected: u64,
-    /// Those, up to [`MAX_LISTED`].
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub rejections: Vec<Rejected>,
+    /// Results that could not be taken; at most [`MAX_REJECTED`].
+    pub rejected: Vec<Rejected>,
     /// Results that are suppressed.
     pub suppressed: u64,
     /// Findings of the last scan that this one no longer saw.
