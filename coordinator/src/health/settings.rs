@@ -13,6 +13,8 @@ pub struct Settings {
     /// How much of the success average the latest run makes up, 0-1: at 0.2 the last ten runs are
     /// nine tenths of it.
     pub alpha: f64,
+    /// What one finding weighs, of each class from critical to suggestion; a worse class never less.
+    pub classes: [f64; 5],
     /// H in Q = 100 H / (H + L): the load at which quality is 50.
     pub half: f64,
     /// Scores from here on are healthy, degraded, unhealthy; below the last, critical.
@@ -34,6 +36,7 @@ impl Default for Settings {
             success: 0.5,
             freshness: 0.2,
             alpha: 0.2,
+            classes: [10.0, 5.0, 3.0, 1.0, 0.0],
             half: 50.0,
             bands: [85.0, 60.0, 30.0],
             hysteresis: 3.0,
@@ -54,9 +57,17 @@ impl Settings {
         let faults = [
             (
                 "success and freshness",
-                self.success < 0.0 || self.freshness < 0.0 || self.success + self.freshness <= 0.0,
+                !(self.success >= 0.0
+                    && self.freshness >= 0.0
+                    && self.success + self.freshness > 0.0
+                    && (self.success + self.freshness).is_finite()),
             ),
             ("alpha", !(self.alpha > 0.0 && self.alpha <= 1.0)),
+            (
+                "classes",
+                !(self.classes.is_sorted_by(|worse, better| worse >= better)
+                    && self.classes.iter().all(|w| *w >= 0.0 && w.is_finite())),
+            ),
             ("half", !(self.half > 0.0 && self.half.is_finite())),
             (
                 "bands",
@@ -83,12 +94,13 @@ impl Settings {
 
     /// What one finding of a class weighs.
     pub fn weight(&self, class: WeightClass) -> f64 {
+        let [critical, error, warning, info, suggestion] = self.classes;
         match class {
-            WeightClass::Critical => 10.0,
-            WeightClass::Error => 5.0,
-            WeightClass::Warning => 3.0,
-            WeightClass::Info => 1.0,
-            WeightClass::Suggestion => 0.0,
+            WeightClass::Critical => critical,
+            WeightClass::Error => error,
+            WeightClass::Warning => warning,
+            WeightClass::Info => info,
+            WeightClass::Suggestion => suggestion,
         }
     }
 }

@@ -245,6 +245,18 @@ fn settings_out_of_range_are_refused() {
         ..Settings::default()
     };
     assert!(wrong.check().is_err());
+    for classes in [[1.0, 5.0, 3.0, 1.0, 0.0], [f64::NAN; 5], [f64::INFINITY; 5]] {
+        let wrong = Settings {
+            classes,
+            ..Settings::default()
+        };
+        assert!(wrong.check().unwrap_err().to_string().contains("classes"));
+    }
+    let wrong = Settings {
+        success: f64::NAN,
+        ..Settings::default()
+    };
+    assert!(wrong.check().is_err(), "what is no number is no weight");
 }
 
 fn class() -> impl Strategy<Value = WeightClass> {
