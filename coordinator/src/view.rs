@@ -1,22 +1,25 @@
 //! The cached view that dashboards read: health, computed once for however many ask.
 
-use std::collections::BTreeMap;
+mod scores;
+
+use std::future::Future;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use fleet_worker_sdk::{BotId, Error, Result, SessionId, Tier, Version};
-use futures_util::future::try_join_all;
-use jiff::Timestamp;
+use fleet_worker_sdk::{Error, Result, SessionId};
 use moka::future::Cache;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::health::{Health, Settings, bot, rollup};
-use crate::lifecycle::WorkerTally;
-use crate::model::{Rollup, Run, SessionFacts, Update, Worker};
-use crate::store::{Read, SharedStore};
+pub use scores::{FleetHealth, SessionHealth, fleet_health, session_health};
+
+use crate::health::Settings;
+use crate::model::{SessionFacts, Update};
+use crate::store::SharedStore;
 
 /// What the view is made with.
 #[derive(Clone, Debug)]
@@ -27,6 +30,9 @@ pub struct ViewSettings {
     pub ttl: Duration,
     /// Sessions whose health is kept.
     pub sessions: u64,
+    /// Where something is known already, how long the store has to answer before that is served;
+    /// and how long a store that did not is left alone.
+    pub patience: Duration,
 }
 
 impl Default for ViewSettings {
@@ -34,45 +40,12 @@ impl Default for ViewSettings {
         Self {
             health: Settings::default(),
             ttl: Duration::from_secs(5),
+            // A few kilobytes each: tens of megabytes, and more than anybody looks at.
             sessions: 10_000,
+            // A call of the store gives up after 5 s, in which a page would not load.
+            patience: Duration::from_secs(1),
         }
     }
-}
-
-/// The fleet's health, with that of its tiers and bots.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FleetHealth {
-    /// The fleet's.
-    pub health: Health,
-    /// Of each tier that has bots.
-    pub tiers: BTreeMap<Tier, Health>,
-    /// Of each registered bot.
-    pub bots: BTreeMap<BotId, Health>,
-    /// The sums it was made from.
-    pub rollup: Rollup,
-    /// Workers by what they are.
-    pub workers: WorkerTally,
-    /// When it was computed, by the store's clock.
-    pub computed_at: Timestamp,
-    /// The store is away: this is what was known last.
-    pub stale: bool,
-}
-
-/// A session's health and its two halves.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SessionHealth {
-    /// Which session.
-    pub session: SessionId,
-    /// The version it was computed from.
-    pub version: Version,
-    /// The session's.
-    pub health: Health,
-    /// The mean of its executions.
-    pub executions: Health,
-    /// Quality of its findings.
-    pub quality: Health,
-    /// The store is away: this is what was known last.
-    pub stale: bool,
 }
 
 /// How the cache did.
@@ -110,12 +83,16 @@ struct Inner {
     sessions: Cache<SessionId, Arc<SessionHealth>>,
     last_fleet: RwLock<Option<Arc<FleetHealth>>>,
     last_sessions: Cache<SessionId, Arc<SessionHealth>>,
+    /// Until when the store is left alone, since it did not answer.
+    rests_until: Mutex<Option<Instant>>,
     counters: Counters,
 }
 
 impl View {
     /// A view of `store`; hears its updates for as long as a clone of it lives.
     pub fn new(store: SharedStore, settings: ViewSettings) -> Self {
+        // A tenth more or less, so that processes started together do not ask together.
+        let ttl = settings.ttl.mul_f64(0.9 + 0.2 * fastrand::f64());
         let sessions = |ttl| {
             let cache = Cache::builder().max_capacity(settings.sessions);
             if let Some(ttl) = ttl {
@@ -126,13 +103,11 @@ impl View {
             .build()
         };
         let inner = Arc::new(Inner {
-            fleet: Cache::builder()
-                .max_capacity(1)
-                .time_to_live(settings.ttl)
-                .build(),
-            sessions: sessions(Some(settings.ttl)),
+            fleet: Cache::builder().max_capacity(1).time_to_live(ttl).build(),
+            sessions: sessions(Some(ttl)),
             last_fleet: RwLock::default(),
             last_sessions: sessions(None),
+            rests_until: Mutex::default(),
             counters: Counters::default(),
             store,
             settings,
@@ -155,46 +130,46 @@ impl View {
         &self.inner.settings.health
     }
 
-    /// The fleet's health: at most as old as the TTL, or marked stale.
+    /// The fleet's health: about as old as the TTL at most, or marked stale.
     ///
     /// # Errors
     /// As the store's, when nothing was known before.
     pub async fn fleet(&self) -> Result<Arc<FleetHealth>> {
         let inner = &self.inner;
         add(&inner.counters.requests);
-        match inner.fleet.try_get_with((), inner.load_fleet()).await {
-            Ok(health) => Ok(health),
-            Err(error) => {
-                let last = inner.last_fleet.read().ok().and_then(|last| last.clone());
-                inner.fall_back(&error, last, |health| FleetHealth {
-                    stale: true,
-                    ..health
-                })
-            }
+        if let Some(hit) = inner.fleet.get(&()).await {
+            return Ok(hit);
         }
+        let last = inner.last_fleet.read();
+        let last = last.unwrap_or_else(PoisonError::into_inner).clone();
+        // Boxed, as below: a hit, which is the rule, needs no room for a load.
+        let load = inner.load_fleet(last.is_some());
+        let load = Box::pin(inner.fleet.try_get_with((), load));
+        let stale = |health: &FleetHealth| FleetHealth {
+            stale: true,
+            ..health.clone()
+        };
+        inner.serve(load, last, stale).await
     }
 
-    /// A session's health: at most as old as the TTL, or marked stale.
+    /// A session's health: about as old as the TTL at most, or marked stale.
     ///
     /// # Errors
     /// As the store's, when nothing was known before; `Error::NotFound`.
     pub async fn session(&self, session: &SessionId) -> Result<Arc<SessionHealth>> {
         let inner = &self.inner;
         add(&inner.counters.requests);
-        match inner
-            .sessions
-            .try_get_with_by_ref(session, inner.load_session(session))
-            .await
-        {
-            Ok(health) => Ok(health),
-            Err(error) => {
-                let last = inner.last_sessions.get(session).await;
-                inner.fall_back(&error, last, |health| SessionHealth {
-                    stale: true,
-                    ..health
-                })
-            }
+        if let Some(hit) = inner.sessions.get(session).await {
+            return Ok(hit);
         }
+        let last = inner.last_sessions.get(session).await;
+        let load = inner.load_session(session, last.is_some());
+        let load = Box::pin(inner.sessions.try_get_with_by_ref(session, load));
+        let stale = |health: &SessionHealth| SessionHealth {
+            stale: true,
+            ..health.clone()
+        };
+        inner.serve(load, last, stale).await
     }
 
     /// The health that `facts` make, whatever is cached.
@@ -220,18 +195,22 @@ fn add(counter: &AtomicU64) {
 }
 
 impl Inner {
-    async fn load_fleet(&self) -> Result<Arc<FleetHealth>> {
+    async fn load_fleet(&self, known: bool) -> Result<Arc<FleetHealth>> {
+        self.may_ask(known)?;
         add(&self.counters.loads);
-        let health = Arc::new(fleet_health(&*self.store, &self.settings.health).await?);
+        let health = fleet_health(&*self.store, &self.settings.health).await;
+        let health = Arc::new(health.inspect_err(|_| add(&self.counters.failures))?);
         if let Ok(mut last) = self.last_fleet.write() {
             *last = Some(Arc::clone(&health));
         }
         Ok(health)
     }
 
-    async fn load_session(&self, session: &SessionId) -> Result<Arc<SessionHealth>> {
+    async fn load_session(&self, session: &SessionId, known: bool) -> Result<Arc<SessionHealth>> {
+        self.may_ask(known)?;
         add(&self.counters.loads);
-        let facts = self.store.facts(session).await?;
+        let facts = self.store.facts(session).await;
+        let facts = facts.inspect_err(|_| add(&self.counters.failures))?;
         let health = Arc::new(session_health(&facts, &self.settings.health));
         self.last_sessions
             .insert(session.clone(), Arc::clone(&health))
@@ -239,21 +218,54 @@ impl Inner {
         Ok(health)
     }
 
-    /// What was known last, marked so, when the store is away.
-    fn fall_back<T: Clone>(
+    /// What `load` gives; or where the store does not answer in time what was known `last`, marked.
+    /// A store that failed is left alone for a while, so that readers wait for it once.
+    async fn serve<T>(
         &self,
-        error: &Arc<Error>,
+        load: impl Future<Output = Result<Arc<T>, Arc<Error>>>,
         last: Option<Arc<T>>,
-        mark: impl Fn(T) -> T,
+        stale: impl Fn(&T) -> T,
     ) -> Result<Arc<T>> {
-        add(&self.counters.failures);
-        match last {
-            Some(last) if error.is_retryable() => {
-                add(&self.counters.stale);
-                Ok(Arc::new(mark(T::clone(&last))))
+        let Some(last) = last else {
+            return load.await.map_err(|error| Error::clone(&error));
+        };
+        if !self.rests() {
+            // Pinned here, to be dropped after the rest has begun: a load that is dropped goes on
+            // with the next reader, and each would ask the store again.
+            let mut load = pin!(load);
+            match timeout(self.settings.patience, load.as_mut()).await {
+                Ok(Ok(health)) => return Ok(health),
+                Ok(Err(error)) if !error.is_retryable() => return Err(Error::clone(&error)),
+                Ok(Err(_)) | Err(_) => self.rest(),
             }
-            _ => Err(Error::clone(error)),
         }
+        add(&self.counters.stale);
+        Ok(Arc::new(stale(&last)))
+    }
+
+    /// Whether a load may begin: not where the store rests and something is known to serve instead.
+    fn may_ask(&self, known: bool) -> Result<()> {
+        if known && self.rests() {
+            return Err(Error::Unavailable {
+                store: self.store.address(),
+                why: "it did not answer just now".to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    fn rests(&self) -> bool {
+        let until = self.rests_until.lock();
+        let until = *until.unwrap_or_else(PoisonError::into_inner);
+        until.is_some_and(|until| Instant::now() < until)
+    }
+
+    fn rest(&self) {
+        let mut until = self
+            .rests_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *until = Some(Instant::now() + self.settings.patience);
     }
 
     async fn hear(&self, update: Update) {
@@ -281,68 +293,6 @@ async fn listen(inner: Arc<Inner>, stop: CancellationToken) {
             Err(RecvError::Closed) => return,
         }
     }
-}
-
-/// A session's health, from its facts alone.
-pub fn session_health(facts: &SessionFacts, settings: &Settings) -> SessionHealth {
-    let session = &facts.session;
-    let previous = session
-        .derived
-        .as_ref()
-        .map(|derived| derived.health.status);
-    let scores = rollup::session(&session.executions, &facts.counts, previous, settings);
-    SessionHealth {
-        session: session.id.clone(),
-        version: session.version,
-        health: scores.health,
-        executions: scores.executions,
-        quality: scores.quality,
-        stale: false,
-    }
-}
-
-/// The fleet's health, from all that the store knows of it.
-///
-/// # Errors
-/// As the store's.
-pub async fn fleet_health<S: Read + ?Sized>(store: &S, settings: &Settings) -> Result<FleetHealth> {
-    let (now, bots, workers, rollup) =
-        tokio::try_join!(store.now(), store.bots(), store.workers(), store.rollup())?;
-    let runs: Vec<Vec<Run>> = try_join_all(bots.iter().map(|bot| store.runs(&bot.id))).await?;
-    let mut by_bot: BTreeMap<&BotId, Vec<Worker>> = BTreeMap::new();
-    for worker in &workers {
-        by_bot.entry(&worker.bot).or_default().push(worker.clone());
-    }
-    let mut healths = BTreeMap::new();
-    for (registered, runs) in bots.iter().zip(&runs) {
-        let workers = by_bot
-            .get(&registered.id)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        healths.insert(
-            registered.id.clone(),
-            bot::bot(&registered.id, runs, workers, None, now, settings),
-        );
-    }
-    let mut tiers = BTreeMap::new();
-    for &tier in Tier::ALL {
-        let members = bots.iter().filter(|bot| bot.tier == tier);
-        let members: BTreeMap<BotId, &Health> = members
-            .filter_map(|bot| Some((bot.id.clone(), healths.get(&bot.id)?)))
-            .collect();
-        if !members.is_empty() {
-            tiers.insert(tier, rollup::tier(&members, None, settings));
-        }
-    }
-    Ok(FleetHealth {
-        health: rollup::fleet(&healths, &tiers, &rollup, None, settings),
-        tiers,
-        bots: healths,
-        rollup,
-        workers: WorkerTally::of(&workers, now, settings),
-        computed_at: now,
-        stale: false,
-    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 #![allow(clippy::float_cmp, reason = "these scores are exact")]
 
 use fleet_worker_sdk::{Bot, Change, OpenSession, Partitions, ProducerId, Transition};
+use fleet_worker_sdk::{Tier, Version};
 
 use super::*;
 use crate::store::memory::MemoryStore;

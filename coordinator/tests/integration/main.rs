@@ -17,3 +17,7 @@ mod histories;
 mod redis_store;
 
 mod imports;
+
+mod outages;
+
+mod process;

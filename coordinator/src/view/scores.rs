@@ -1,0 +1,111 @@
+//! What is served, and how it is made from what the store knows.
+
+use std::collections::BTreeMap;
+
+use fleet_worker_sdk::{BotId, Result, SessionId, Tier, Version};
+use futures_util::future::try_join_all;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::health::{Health, Settings, bot, rollup};
+use crate::lifecycle::WorkerTally;
+use crate::model::{Rollup, Run, SessionFacts, Worker};
+use crate::store::Read;
+
+/// The fleet's health, with that of its tiers and bots.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FleetHealth {
+    /// The fleet's.
+    pub health: Health,
+    /// Of each tier that has bots.
+    pub tiers: BTreeMap<Tier, Health>,
+    /// Of each registered bot.
+    pub bots: BTreeMap<BotId, Health>,
+    /// The sums it was made from.
+    pub rollup: Rollup,
+    /// Workers by what they are.
+    pub workers: WorkerTally,
+    /// When it was computed, by the store's clock.
+    pub computed_at: Timestamp,
+    /// The store is away: this is what was known last.
+    pub stale: bool,
+}
+
+/// A session's health and its two halves.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SessionHealth {
+    /// Which session.
+    pub session: SessionId,
+    /// The version it was computed from.
+    pub version: Version,
+    /// The session's.
+    pub health: Health,
+    /// The mean of its executions.
+    pub executions: Health,
+    /// Quality of its findings.
+    pub quality: Health,
+    /// The store is away: this is what was known last.
+    pub stale: bool,
+}
+
+/// A session's health, from its facts alone.
+pub fn session_health(facts: &SessionFacts, settings: &Settings) -> SessionHealth {
+    let session = &facts.session;
+    let previous = session
+        .derived
+        .as_ref()
+        .map(|derived| derived.health.status);
+    let scores = rollup::session(&session.executions, &facts.counts, previous, settings);
+    SessionHealth {
+        session: session.id.clone(),
+        version: session.version,
+        health: scores.health,
+        executions: scores.executions,
+        quality: scores.quality,
+        stale: false,
+    }
+}
+
+/// The fleet's health, from all that the store knows of it.
+///
+/// # Errors
+/// As the store's.
+pub async fn fleet_health<S: Read + ?Sized>(store: &S, settings: &Settings) -> Result<FleetHealth> {
+    let (now, bots, workers, rollup) =
+        tokio::try_join!(store.now(), store.bots(), store.workers(), store.rollup())?;
+    let runs: Vec<Vec<Run>> = try_join_all(bots.iter().map(|bot| store.runs(&bot.id))).await?;
+    let mut by_bot: BTreeMap<&BotId, Vec<Worker>> = BTreeMap::new();
+    for worker in &workers {
+        by_bot.entry(&worker.bot).or_default().push(worker.clone());
+    }
+    let mut healths = BTreeMap::new();
+    for (registered, runs) in bots.iter().zip(&runs) {
+        let workers = by_bot
+            .get(&registered.id)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        healths.insert(
+            registered.id.clone(),
+            bot::bot(&registered.id, runs, workers, None, now, settings),
+        );
+    }
+    let mut tiers = BTreeMap::new();
+    for &tier in Tier::ALL {
+        let members = bots.iter().filter(|bot| bot.tier == tier);
+        let members: BTreeMap<BotId, &Health> = members
+            .filter_map(|bot| Some((bot.id.clone(), healths.get(&bot.id)?)))
+            .collect();
+        if !members.is_empty() {
+            tiers.insert(tier, rollup::tier(&members, None, settings));
+        }
+    }
+    Ok(FleetHealth {
+        health: rollup::fleet(&healths, &tiers, &rollup, None, settings),
+        tiers,
+        bots: healths,
+        rollup,
+        workers: WorkerTally::of(&workers, now, settings),
+        computed_at: now,
+        stale: false,
+    })
+}
