@@ -21,6 +21,8 @@ pub(crate) mod sessions;
 
 pub(crate) mod push;
 
+pub(crate) mod ingest;
+
 pub(crate) mod filter;
 
 pub(crate) mod findings;
@@ -70,6 +72,10 @@ const ENDPOINTS: &[(&str, &str)] = &[
     ),
     ("POST /api/v1/push", "a batch of findings"),
     (
+        "POST /api/v1/ingest",
+        "SARIF or JSON lines; repository, ref, commit, run, bot, partial",
+    ),
+    (
         "GET /api/v1/sessions/{id}/findings",
         "bot, tier, severity, category, rule, file, text, suppression, sort, cursor, limit",
     ),
@@ -95,6 +101,8 @@ pub fn routes(context: &Context) -> BoxedFilter<(Response,)> {
         .or(sessions::routes(context))
         .unify()
         .or(push::routes(context))
+        .unify()
+        .or(ingest::routes(context))
         .unify()
         .or(findings::routes(context))
         .unify()

@@ -24,3 +24,5 @@ mod probes;
 mod ws;
 
 mod sdk;
+
+mod ingest;

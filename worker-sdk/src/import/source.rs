@@ -30,21 +30,31 @@ impl Source {
     /// [`MAX_REPORT_BYTES`].
     pub fn open(path: &Path) -> Result<Self> {
         let name = path.display().to_string();
-        let unreadable = |error: std::io::Error| Error::invalid(name.clone(), error.to_string());
-        let mut file = File::open(path).map_err(unreadable)?;
-        if file.metadata().map_err(unreadable)?.is_dir() {
+        let file = File::open(path).map_err(|error| Error::invalid(&name, error.to_string()))?;
+        Self::of(file, &name)
+    }
+
+    /// Takes a file that is open, called `name` in messages.
+    ///
+    /// # Errors
+    /// As [`Source::open`].
+    pub fn of(mut file: File, name: &str) -> Result<Self> {
+        let unreadable = |error: std::io::Error| Error::invalid(name, error.to_string());
+        let metadata = file.metadata().map_err(unreadable)?;
+        if metadata.is_dir() {
             return Err(Error::invalid(name, "it is a folder, not a report"));
         }
         let mut magic = [0; 2];
+        file.rewind().map_err(unreadable)?;
         let read = file.read(&mut magic).map_err(unreadable)?;
         file.rewind().map_err(unreadable)?;
         if read == 2 && magic == GZIP {
-            return Self::spool(file, &name);
+            return Self::spool(file, name);
         }
-        let size = file.metadata().map_err(unreadable)?.len();
-        if size > MAX_REPORT_BYTES {
-            return Err(too_large(&name));
+        if metadata.len() > MAX_REPORT_BYTES {
+            return Err(too_large(name));
         }
+        let name = name.to_owned();
         Ok(Self { file, name })
     }
 

@@ -6,6 +6,8 @@ mod place;
 
 mod upload;
 
+mod direct;
+
 mod output;
 
 use std::process::ExitCode;

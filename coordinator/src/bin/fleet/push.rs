@@ -4,10 +4,12 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use fleet_coordinator::store::{OpenOptions, SharedStore, open};
 use fleet_worker_sdk::transport::http::HttpWriter;
 use fleet_worker_sdk::{BotId, Error, Result};
 use serde_json::{Value, json};
 
+use crate::direct;
 use crate::output::{Counts, answer, complain, for_people, plain};
 use crate::place::Place;
 use crate::upload::{self, Terms};
@@ -16,7 +18,7 @@ use crate::{OK, REFUSED, UNREACHABLE, USAGE};
 /// What `fleet push` is given.
 #[derive(Args)]
 pub(crate) struct Push {
-    /// Where the fleet is, such as http://host:port
+    /// Where the fleet is: http://host:port of a dashboard, or redis://host:port of its store
     #[arg(
         long,
         value_name = "URL",
@@ -76,12 +78,16 @@ impl Push {
         code
     }
 
-    fn store(&self) -> Result<HttpWriter> {
+    fn store(&self) -> Result<Target> {
+        if self.store.starts_with("redis") {
+            let store = open(&self.store, &OpenOptions::default())?;
+            return Ok(Target::Direct(store));
+        }
         let store = HttpWriter::new(&self.store)?;
-        Ok(match &self.token {
+        Ok(Target::Http(match &self.token {
             Some(token) => store.token(token),
             None => store,
-        })
+        }))
     }
 
     fn terms(&self) -> Result<Terms> {
@@ -96,18 +102,20 @@ impl Push {
         }
         Ok(Terms {
             open: place.session(self.run.as_deref())?,
-            bot: bot.map(|bot| bot.to_string()),
+            bot,
             partial: self.partial,
         })
     }
 
-    async fn push(&self, store: &HttpWriter, terms: &Terms, file: &Path) -> Result<Value> {
+    async fn push(&self, store: &Target, terms: &Terms, file: &Path) -> Result<Value> {
         let bar = !self.json && std::io::stderr().is_terminal();
-        if is_input(file) {
-            let spooled = upload::spool()?;
-            upload::send(store, terms, spooled.path(), bar).await
-        } else {
-            upload::send(store, terms, file, bar).await
+        match store {
+            Target::Direct(store) => direct::send(&**store, terms, file, bar).await,
+            Target::Http(store) if is_input(file) => {
+                let spooled = upload::spool()?;
+                upload::send(store, terms, spooled.path(), bar).await
+            }
+            Target::Http(store) => upload::send(store, terms, file, bar).await,
         }
     }
 
@@ -136,7 +144,15 @@ impl Push {
     }
 }
 
-fn is_input(file: &Path) -> bool {
+/// How the fleet is reached.
+enum Target {
+    /// Through a dashboard.
+    Http(HttpWriter),
+    /// In its store.
+    Direct(SharedStore),
+}
+
+pub(crate) fn is_input(file: &Path) -> bool {
     file.as_os_str() == "-"
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleet_worker_sdk::transport::http::HttpWriter;
-use fleet_worker_sdk::{Error, OpenSession, Result};
+use fleet_worker_sdk::{BotId, Error, OpenSession, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reqwest::{Body, Method, Url};
 use serde_json::Value;
@@ -28,7 +28,7 @@ const MAX_INPUT: u64 = 1 << 30;
 #[derive(Clone, Debug)]
 pub(crate) struct Terms {
     pub(crate) open: OpenSession,
-    pub(crate) bot: Option<String>,
+    pub(crate) bot: Option<BotId>,
     pub(crate) partial: bool,
 }
 
@@ -91,7 +91,7 @@ fn target(terms: &Terms) -> Result<String> {
         ("commit", &open.commit),
         ("run", &open.run),
     ];
-    parameters.extend(terms.bot.as_deref().map(|bot| ("bot", bot)));
+    parameters.extend(terms.bot.as_ref().map(|bot| ("bot", bot.as_str())));
     if terms.partial {
         parameters.push(("partial", "true"));
     }
@@ -129,7 +129,7 @@ mod tests {
         let open = OpenSession::new("acme/shop").unwrap().git_ref("a&b=c d");
         let terms = Terms {
             open,
-            bot: Some("b".to_owned()),
+            bot: Some(BotId::new("b").unwrap()),
             partial: true,
         };
         assert_eq!(
