@@ -38,7 +38,7 @@ impl Maintain for RedisStore {
         command.arg(
             derived
                 .quality
-                .map_or(String::new(), |q| format!("{:.0}", q * 1000.0)),
+                .map_or(String::new(), |q| format!("{:.0}", (q * 1000.0).round())),
         );
         command.arg(self.keys().updates());
         let stored: u8 = self.link.call(&command).await?;

@@ -11,11 +11,10 @@ use serde_json::{Value, json};
 use super::normal::normal;
 use super::replay::{Replay, bot_of, producer_of};
 use super::steps::{BOTS, PRODUCERS, REPOSITORIES};
-use crate::support::{Hand, findings, repository};
+use crate::support::repository;
 
-/// Each part with its name, after a last finding in each session.
+/// Each part with its name.
 pub(super) async fn read(replay: &Replay) -> Vec<(String, Value)> {
-    close(replay).await;
     let mut parts = vec![
         ("bots".to_owned(), json!(replay.store.bots().await.unwrap())),
         (
@@ -58,17 +57,6 @@ pub(super) async fn read(replay: &Replay) -> Vec<(String, Value)> {
         .into_iter()
         .map(|(name, value)| (own(name), normal(value, &replay.sessions)))
         .collect()
-}
-
-/// Adds a finding to each session: a reader may take a rule's texts with the next finding only.
-async fn close(replay: &Replay) {
-    for session in &replay.sessions {
-        let mut closer = Hand::new(&*replay.store, session, "closer");
-        closer.start().await.unwrap();
-        closer.push(findings([1_000])).await.unwrap();
-        closer.complete(1).await.unwrap();
-    }
-    replay.check().await;
 }
 
 /// Sessions as listed, by number: their order goes by times, which the stores do not share.

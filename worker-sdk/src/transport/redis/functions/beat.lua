@@ -17,6 +17,8 @@ local function beat(keys, args, create)
   if known[2] ~= progress then redis.call('HSET', keys[1], 'progressed', int(ms)) end
   redis.call('EXPIRE', keys[1], WORKER_SECONDS)
   redis.call('ZADD', keys[2], int(ms), args[1])
+  -- A newcomer sweeps out those whose hash has expired.
+  if create then redis.call('ZREMRANGEBYSCORE', keys[2], '-inf', int(ms - WORKER_SECONDS * 1000)) end
   if known[1] ~= state then redis.call('PUBLISH', args[5], '{"kind":"workers"}') end
   local command = known[3] or ''
   if command ~= '' and RANKS[state] >= OBEYED[command] then
