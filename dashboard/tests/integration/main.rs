@@ -26,3 +26,5 @@ mod ws;
 mod sdk;
 
 mod ingest;
+
+mod together;
