@@ -12,7 +12,7 @@ use super::report::{Each, Reading, Report, Section};
 use super::source::Source;
 
 /// Longest line taken: a finding in JSON is at most twice as long as stored.
-const MAX_LINE: u64 = 4 * MAX_FINDING_BYTES as u64;
+pub(super) const MAX_LINE: u64 = 4 * MAX_FINDING_BYTES as u64;
 
 pub(super) struct JsonLines {
     source: Arc<Source>,
@@ -66,7 +66,7 @@ impl Report for JsonLines {
 /// Reads a line, but keeps no more than [`MAX_LINE`] of it.
 fn next_line(reader: &mut BufReader<std::fs::File>, line: &mut Vec<u8>) -> std::io::Result<usize> {
     let read = reader.by_ref().take(MAX_LINE + 1).read_until(b'\n', line)?;
-    if line.len() as u64 > MAX_LINE {
+    if line.len() as u64 > MAX_LINE && !line.ends_with(b"\n") {
         reader.skip_until(b'\n')?;
     }
     Ok(read)

@@ -6,6 +6,10 @@
 
 mod source;
 
+mod guard;
+
+mod foreign;
+
 mod report;
 
 mod sarif;
@@ -90,8 +94,8 @@ async fn blocking<T: Send + 'static>(
         .map_err(Error::protocol)?
 }
 
-/// How much of a report is looked at to tell what it is.
-const LOOKED_AT: u64 = 64 * 1024;
+/// How much of a report is looked at to tell what it is: the longest line of JSON lines.
+const LOOKED_AT: u64 = jsonl::MAX_LINE;
 
 /// Reads the report as what it looks like: SARIF is one object over many lines or with `runs`,
 /// JSON lines have a finding on the first.
@@ -103,6 +107,9 @@ fn recognise(
     let mut start = Vec::new();
     let read = source.read()?.take(LOOKED_AT).read_to_end(&mut start);
     read.map_err(|error| Error::invalid(source.name(), error.to_string()))?;
+    if let Some(why) = foreign::refusal(&start) {
+        return Err(Error::invalid(source.name(), why));
+    }
     let first_line = start
         .trim_ascii_start()
         .lines()

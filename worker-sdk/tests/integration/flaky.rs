@@ -27,6 +27,8 @@ pub struct State {
     pub executions: BTreeMap<BotId, Execution>,
     /// Messages of findings, in the order they were applied.
     pub log: Vec<String>,
+    /// Those findings whole.
+    pub findings: Vec<Identified>,
     pub index: HashSet<Fingerprint>,
     /// Occurrences by fingerprint.
     pub again: BTreeMap<Fingerprint, u32>,
@@ -258,7 +260,7 @@ impl Write for Flaky {
             return Err(Error::invalid("batch", "poison"));
         }
         let duplicate = !is_next(&state, &batch.producer, batch.sequence)?;
-        let mut new = 0;
+        let (mut new, mut known) = (0, Vec::new());
         if !duplicate {
             let running = state.executions.get_mut(&batch.bot);
             let running = running.filter(|e| e.attempt == batch.attempt && !e.state.is_finished());
@@ -266,10 +268,13 @@ impl Write for Flaky {
                 return Err(Error::conflict("no such attempt is running"));
             };
             execution.pushed += batch.findings.len() as u64;
-            for found in &batch.findings {
+            for (position, found) in batch.findings.iter().enumerate() {
                 if state.index.insert(found.fingerprint) {
                     new += 1;
                     state.log.push(found.finding.message.clone());
+                    state.findings.push(found.clone());
+                } else {
+                    known.push(position as u32);
                 }
             }
             for again in &batch.again {
@@ -289,7 +294,7 @@ impl Write for Flaky {
         let answer = PushAnswer {
             version: Version(*self.version.borrow()),
             new,
-            known: Vec::new(),
+            known,
             total: state.index.len() as u64,
             duplicate,
         };

@@ -15,3 +15,4 @@ mod flaky;
 mod beats;
 mod executions;
 mod losses;
+mod reports;

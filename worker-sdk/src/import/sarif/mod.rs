@@ -9,8 +9,10 @@ mod run;
 mod result;
 
 use std::collections::BTreeMap;
+use std::io::BufReader;
 use std::sync::Arc;
 
+use super::guard::Guard;
 use super::report::{Each, Report, Section};
 use super::source::Source;
 use crate::error::{Error, Result};
@@ -23,6 +25,10 @@ use walk::{Sink, walk};
 
 /// The only version read; 1.0 and the drafts of 2 have other shapes.
 const VERSION: &str = "2.1.0";
+/// Most tools in one log: it is read twice for each.
+const MAX_TOOLS: usize = 64;
+/// Bytes checked at once.
+const BUFFER: usize = 64 * 1024;
 
 /// A SARIF document that was checked whole.
 pub(super) struct Sarif {
@@ -45,7 +51,9 @@ impl Sarif {
         repository: &Repository,
     ) -> Result<Self> {
         let mut parts = Parts::default();
-        walk(source.read()?, source.name(), &mut parts)?;
+        // What the first reading lets through is safe for the later ones.
+        let guarded = BufReader::with_capacity(BUFFER, Guard::new(source.read()?));
+        walk(guarded, source.name(), &mut parts)?;
         if parts.version != VERSION {
             let version: String = parts.version.chars().take(20).collect();
             return Err(Error::invalid(
@@ -68,6 +76,10 @@ impl Sarif {
                     version: bounded(run.version()),
                 });
             }
+        }
+        if sections.len() > MAX_TOOLS {
+            let why = format!("it has results of more than {MAX_TOOLS} tools");
+            return Err(Error::invalid(source.name(), why));
         }
         let repository = repository.to_string();
         Ok(Self {

@@ -8,30 +8,39 @@ use serde_json::Value;
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Tool {
+    #[serde(deserialize_with = "or_default")]
     pub(super) driver: Component,
+    #[serde(deserialize_with = "or_default")]
     pub(super) extensions: Vec<Component>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Component {
+    #[serde(deserialize_with = "or_default")]
     pub(super) name: String,
     pub(super) semantic_version: Option<String>,
     pub(super) version: Option<String>,
+    #[serde(deserialize_with = "or_default")]
     pub(super) rules: Vec<Descriptor>,
+    #[serde(deserialize_with = "or_default")]
     pub(super) global_message_strings: BTreeMap<String, Message>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Descriptor {
+    #[serde(deserialize_with = "or_default")]
     pub(super) id: String,
     pub(super) name: Option<String>,
     pub(super) short_description: Option<Message>,
     pub(super) full_description: Option<Message>,
     pub(super) help_uri: Option<String>,
+    #[serde(deserialize_with = "or_default")]
     pub(super) message_strings: BTreeMap<String, Message>,
+    #[serde(deserialize_with = "or_default")]
     pub(super) default_configuration: Configuration,
+    #[serde(deserialize_with = "or_default")]
     pub(super) properties: serde_json::Map<String, Value>,
 }
 
@@ -44,6 +53,7 @@ pub(super) struct Configuration {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Invocation {
+    #[serde(deserialize_with = "or_default")]
     pub(super) rule_configuration_overrides: Vec<Override>,
     pub(super) working_directory: Option<ArtifactLocation>,
 }
@@ -51,7 +61,9 @@ pub(super) struct Invocation {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Override {
+    #[serde(deserialize_with = "or_default")]
     pub(super) configuration: Configuration,
+    #[serde(deserialize_with = "or_default")]
     pub(super) descriptor: RuleReference,
 }
 
@@ -93,6 +105,7 @@ pub(super) struct Message {
     pub(super) text: Option<String>,
     pub(super) markdown: Option<String>,
     pub(super) id: Option<String>,
+    #[serde(deserialize_with = "or_default")]
     pub(super) arguments: Vec<String>,
 }
 
@@ -106,16 +119,24 @@ pub(super) struct RawResult {
     pub(super) rule: Option<RuleReference>,
     pub(super) level: Option<String>,
     pub(super) kind: Option<String>,
+    #[serde(deserialize_with = "or_default")]
     pub(super) message: Message,
+    #[serde(deserialize_with = "or_default")]
     pub(super) locations: Vec<RawLocation>,
+    #[serde(deserialize_with = "or_default")]
     pub(super) related_locations: Vec<RawLocation>,
+    #[serde(deserialize_with = "or_default")]
     pub(super) fingerprints: BTreeMap<String, Value>,
+    #[serde(deserialize_with = "or_default")]
     pub(super) partial_fingerprints: BTreeMap<String, Value>,
     #[serde(deserialize_with = "counting")]
     pub(super) occurrence_count: Option<u32>,
     pub(super) rank: Option<f32>,
+    #[serde(deserialize_with = "or_default")]
     pub(super) suppressions: Vec<RawSuppression>,
+    #[serde(deserialize_with = "or_default")]
     pub(super) fixes: Vec<Fix>,
+    #[serde(deserialize_with = "or_default")]
     pub(super) properties: serde_json::Map<String, Value>,
 }
 
@@ -137,6 +158,7 @@ pub(super) struct RawSuppression {
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct RawLocation {
     pub(super) physical_location: Option<PhysicalLocation>,
+    #[serde(deserialize_with = "or_default")]
     pub(super) logical_locations: Vec<LogicalLocation>,
     pub(super) message: Option<Message>,
 }
@@ -144,6 +166,7 @@ pub(super) struct RawLocation {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct PhysicalLocation {
+    #[serde(deserialize_with = "or_default")]
     pub(super) artifact_location: ArtifactLocation,
     pub(super) region: Option<RawRegion>,
 }
@@ -169,10 +192,20 @@ pub(super) struct RawRegion {
     pub(super) snippet: Option<Message>,
 }
 
-/// An index into an array; SARIF says -1 for none.
+/// Some languages write an empty list, map or string as null.
+fn or_default<'de, D, T>(from: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::deserialize(from)?.unwrap_or_default())
+}
+
+/// An index into an array; SARIF says -1 for none, and whatever no array can have is none.
 fn index<'de, D: Deserializer<'de>>(from: D) -> Result<Option<usize>, D::Error> {
-    let number = Option::<i64>::deserialize(from)?;
-    Ok(number.and_then(|number| usize::try_from(number).ok()))
+    let number = Option::<serde_json::Number>::deserialize(from)?;
+    let index = number.and_then(|number| number.as_u64());
+    Ok(index.and_then(|index| usize::try_from(index).ok()))
 }
 
 /// A number that counts from 1; tools also write 0, -1 and 3.0, and a line no file has.

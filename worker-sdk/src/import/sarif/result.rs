@@ -23,7 +23,7 @@ const MAX_RELATED: usize = 32;
 /// # Errors
 /// Why it is none, for people.
 pub(super) fn finding(run: &Run, repository: &str, json: &str) -> Result<Finding, String> {
-    let result: RawResult = serde_json::from_str(json).map_err(|error| error.to_string())?;
+    let result: RawResult = serde_json::from_str(json).map_err(|error| fault(&error))?;
     let rule = run.rule_of(&result);
     let message = run
         .text(&result.message, rule)
@@ -63,6 +63,13 @@ pub(super) fn finding(run: &Run, repository: &str, json: &str) -> Result<Finding
     })
 }
 
+/// What is wrong with a result. Its line would be that within the result, which nobody can find.
+fn fault(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    text.strip_suffix(&place).unwrap_or(&text).to_owned()
+}
+
 fn description(rule: Option<&Descriptor>) -> Option<String> {
     let rule = rule?;
     let described = [&rule.short_description, &rule.full_description];
@@ -100,7 +107,7 @@ fn level(
     if kind != Kind::Fail {
         return Ok(Level::None);
     }
-    let overridden = || run.overridden_level(rule?, result.rule_index);
+    let overridden = || run.overridden_level(rule?);
     let default = || rule?.default_configuration.level.as_deref();
     let level = result
         .level
@@ -203,7 +210,8 @@ fn from_root(run: &Run, repository: &str, uri: String) -> String {
         return uri;
     }
     for root in run.roots() {
-        if let Some(path) = uri.strip_prefix(root) {
+        let inner = uri.strip_prefix(root.trim_end_matches('/'));
+        if let Some(path) = inner.and_then(|inner| inner.strip_prefix('/')) {
             return path.trim_start_matches('/').to_owned();
         }
     }

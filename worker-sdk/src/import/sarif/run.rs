@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::raw::{
     Artifact, ArtifactLocation, ComponentReference, Descriptor, Invocation, Message, RawResult,
-    Tool,
+    RuleReference, Tool,
 };
 use crate::push::Rule;
 
@@ -90,16 +90,18 @@ impl Run {
     }
 
     /// The level that an invocation gives a rule instead of its default.
-    pub(super) fn overridden_level(&self, rule: &Descriptor, index: Option<usize>) -> Option<&str> {
+    pub(super) fn overridden_level(&self, rule: &Descriptor) -> Option<&str> {
         let overrides = self
             .invocations
             .iter()
             .flat_map(|i| &i.rule_configuration_overrides);
-        let of_rule = |descriptor: &super::raw::RuleReference| {
-            descriptor.id.as_deref() == Some(rule.id.as_str())
-                || (descriptor.id.is_none()
-                    && descriptor.index.is_some()
-                    && descriptor.index == index)
+        let of_rule = |reference: &RuleReference| {
+            if let Some(id) = &reference.id {
+                return *id == rule.id;
+            }
+            let rules = self.component(reference.tool_component.as_ref());
+            let named = reference.index.and_then(|index| rules.get(index));
+            named.is_some_and(|named| std::ptr::eq(named, rule))
         };
         let mut matching = overrides.filter(|o| of_rule(&o.descriptor));
         matching.find_map(|o| o.configuration.level.as_deref())
@@ -170,11 +172,33 @@ fn fill(text: &str, arguments: &[String]) -> String {
     if arguments.is_empty() {
         return text.to_owned();
     }
-    let mut filled = text.to_owned();
-    for (number, argument) in arguments.iter().enumerate() {
-        filled = filled.replace(&format!("{{{number}}}"), argument);
+    let mut filled = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(['{', '}']) {
+        let (before, braced) = rest.split_at(at);
+        filled.push_str(before);
+        let (put, length) = placeholder(braced, arguments);
+        filled.push_str(put);
+        rest = braced.get(length..).unwrap_or_default();
     }
-    filled.replace("{{", "{").replace("}}", "}")
+    filled.push_str(rest);
+    filled
+}
+
+/// What stands for the brace or placeholder that `text` begins with, and how long that is.
+/// An argument that was not given leaves its placeholder.
+fn placeholder<'a>(text: &'a str, arguments: &'a [String]) -> (&'a str, usize) {
+    if text.starts_with("{{") || text.starts_with("}}") {
+        return (text.get(..1).unwrap_or_default(), 2);
+    }
+    let inner = text.get(1..).and_then(|text| text.split_once('}'));
+    let argument = inner.and_then(|(number, _)| arguments.get(number.parse::<usize>().ok()?));
+    match (inner, argument) {
+        (Some((number, _)), Some(argument)) if text.starts_with('{') => {
+            (argument, number.len() + 2)
+        }
+        _ => (text.get(..1).unwrap_or_default(), 1),
+    }
 }
 
 /// A property that tools write as a number or as text.

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::io::Read;
 
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -63,6 +64,10 @@ fn explain(error: &serde_json::Error) -> String {
         Category::Eof => {
             format!("it ends in the middle, at line {line}, column {column}: was it cut off?")
         }
+        // The guard's own words, with their place.
+        Category::Io if error.io_error_kind() == Some(std::io::ErrorKind::InvalidData) => {
+            error.to_string()
+        }
         Category::Io => format!("it cannot be read: {error}"),
         Category::Data => format!("it is JSON, but not SARIF 2.1.0: {error}"),
         Category::Syntax if error.to_string().starts_with("trailing") => {
@@ -71,6 +76,51 @@ fn explain(error: &serde_json::Error) -> String {
             )
         }
         Category::Syntax => format!("it is not JSON: {error}"),
+    }
+}
+
+/// Most runs in a log: each is kept. A tool that writes one a project has hundreds.
+const MAX_RUNS: usize = 4_096;
+/// Most artifacts or invocations of a run: each is kept. More files than large repositories have.
+const MAX_KEPT: usize = 200_000;
+
+fn at_most<E: serde::de::Error>(count: usize, most: usize, what: &str) -> Result<(), E> {
+    if count > most {
+        return Err(E::custom(format!("there are more than {most} {what}")));
+    }
+    Ok(())
+}
+
+/// A list of at most [`MAX_KEPT`] entries.
+struct Bounded<T>(Vec<T>);
+
+impl<T> Default for Bounded<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Bounded<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Entries<T>(std::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
+            type Value = Vec<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = seq.next_element()? {
+                    entries.push(entry);
+                    at_most(entries.len(), MAX_KEPT, "entries in one list")?;
+                }
+                Ok(entries)
+            }
+        }
+        from.deserialize_seq(Entries(std::marker::PhantomData))
+            .map(Self)
     }
 }
 
@@ -140,6 +190,7 @@ impl<'de> Visitor<'de> for Runs<'_, '_> {
         let mut number = 0;
         while runs.next_element_seed(Run(self.0, number))?.is_some() {
             number += 1;
+            at_most(number, MAX_RUNS, "runs")?;
         }
         Ok(())
     }
@@ -167,20 +218,24 @@ impl<'de> Visitor<'de> for Run<'_, '_> {
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
                 "tool" => {
-                    let tool = map.next_value()?;
-                    walk.sink.borrow_mut().tool(run, tool);
+                    let tool: Option<_> = map.next_value()?;
+                    walk.sink.borrow_mut().tool(run, tool.unwrap_or_default());
                 }
                 "originalUriBaseIds" => {
-                    let bases = map.next_value()?;
-                    walk.sink.borrow_mut().bases(run, bases);
+                    let bases: Option<_> = map.next_value()?;
+                    walk.sink.borrow_mut().bases(run, bases.unwrap_or_default());
                 }
                 "artifacts" => {
-                    let artifacts = map.next_value()?;
-                    walk.sink.borrow_mut().artifacts(run, artifacts);
+                    let artifacts: Option<Bounded<_>> = map.next_value()?;
+                    walk.sink
+                        .borrow_mut()
+                        .artifacts(run, artifacts.unwrap_or_default().0);
                 }
                 "invocations" => {
-                    let invocations = map.next_value()?;
-                    walk.sink.borrow_mut().invocations(run, invocations);
+                    let invocations: Option<Bounded<_>> = map.next_value()?;
+                    walk.sink
+                        .borrow_mut()
+                        .invocations(run, invocations.unwrap_or_default().0);
                 }
                 "results" => map.next_value_seed(Results(walk, run))?,
                 _ => drop(map.next_value::<IgnoredAny>()?),
