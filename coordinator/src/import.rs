@@ -43,8 +43,8 @@ async fn against_baselines(
     let mut summary = imported.summary;
     let current = store.findings(&summary.session).await?;
     (summary.new, summary.unchanged) = (0, 0);
-    let complete = summary.rejected.is_empty();
     for (bot, findings) in imported.seen {
+        let complete = !imported.partial.contains(&bot);
         let baseline = match baselines.get(&bot) {
             // Compared with itself, everything would be known.
             Some(session) if *session != summary.session => Some(store.findings(session).await?),

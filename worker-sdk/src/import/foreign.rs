@@ -15,7 +15,7 @@ pub(super) fn refusal(start: &[u8]) -> Option<String> {
     }
     let lines = || before.split(|byte| *byte == b'\n');
     let line = lines().count();
-    let column = lines().last().map_or(0, <[u8]>::len) + 1;
+    let column = lines().next_back().map_or(0, <[u8]>::len) + 1;
     let looks = looks_like(rest)?;
     Some(format!(
         "it is neither SARIF nor JSON lines; it looks like {looks}, at line {line}, column {column}"

@@ -24,11 +24,10 @@ impl JsonLines {
         let bot = bot
             .cloned()
             .unwrap_or_else(|| BotId::from_tool_name("import"));
-        let tool = bot.to_string();
         let sections = vec![Section {
             bot,
-            tool,
             version: String::new(),
+            partial: false,
         }];
         Self { source, sections }
     }

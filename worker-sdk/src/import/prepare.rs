@@ -46,7 +46,7 @@ pub(super) fn check(
         report: Arc::clone(&report),
     };
     for (number, section) in report.sections().iter().enumerate() {
-        let fingerprinter = Fingerprinter::new(repository, &section.tool);
+        let fingerprinter = Fingerprinter::new(repository, section.bot.as_str());
         let mut marks: Vec<Mark> = Vec::new();
         report.each(number, &mut |place, reading| {
             checked.received += 1;
@@ -122,13 +122,13 @@ impl Checked {
         section: usize,
         each: &mut dyn FnMut(Identified) -> Result<()>,
     ) -> Result<()> {
-        let Some(tool) = self.report.sections().get(section) else {
+        let Some(of) = self.report.sections().get(section) else {
             return Ok(());
         };
         let Some(marked) = self.sections.get(section) else {
             return Ok(());
         };
-        let fingerprinter = Fingerprinter::new(&self.repository, &tool.tool);
+        let fingerprinter = Fingerprinter::new(&self.repository, of.bot.as_str());
         let mut identities = marked.identities.iter();
         self.report.each(section, &mut |_, reading| {
             let Ok((_, mut finding)) = reading.and_then(|finding| take(finding, &fingerprinter))

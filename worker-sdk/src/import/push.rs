@@ -47,6 +47,7 @@ pub(super) async fn push(
 ) -> Result<Imported> {
     let opened = patiently(|| store.open(&options.open)).await?;
     let mut seen = BTreeMap::new();
+    let mut partial = BTreeSet::new();
     let mut done = 0;
     for (section, of) in prepared.report.sections().iter().enumerate() {
         register(store, &opened.session, &of.bot, &of.version).await?;
@@ -63,11 +64,14 @@ pub(super) async fn push(
             reopen: true,
         };
         filling.attempt = filling.change(start).await?.attempt;
-        match filling.fill(&prepared, section, &mut done, progress).await {
+        if of.partial || !prepared.rejected.is_empty() {
+            partial.insert(of.bot.clone());
+        }
+        let filled = filling
+            .fill_and_complete(&prepared, section, &mut done, progress)
+            .await;
+        match filled {
             Ok(findings) => {
-                let pushed = findings.len() as u64;
-                let partial = !prepared.rejected.is_empty();
-                filling.change(Change::Complete { pushed, partial }).await?;
                 seen.insert(of.bot.clone(), findings);
             }
             Err(error) => {
@@ -79,7 +83,11 @@ pub(super) async fn push(
         }
     }
     let summary = summary(&prepared, &seen, opened.session, opened.created);
-    Ok(Imported { summary, seen })
+    Ok(Imported {
+        summary,
+        seen,
+        partial,
+    })
 }
 
 fn summary(
@@ -139,6 +147,22 @@ impl Filling<'_> {
         let execution = patiently(|| self.store.transition(&transition)).await?;
         self.sequence += 1;
         Ok(execution)
+    }
+
+    /// Pushes a section and completes the execution; answers as [`Filling::fill`].
+    async fn fill_and_complete(
+        &mut self,
+        prepared: &Arc<Checked>,
+        section: usize,
+        done: &mut u64,
+        progress: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<Vec<(crate::Fingerprint, bool)>> {
+        let findings = self.fill(prepared, section, done, progress).await?;
+        let pushed = findings.len() as u64;
+        let of = prepared.report.sections().get(section);
+        let partial = !prepared.rejected.is_empty() || of.is_some_and(|of| of.partial);
+        self.change(Change::Complete { pushed, partial }).await?;
+        Ok(findings)
     }
 
     /// Pushes every finding of a section; answers them, and whether the session had them.

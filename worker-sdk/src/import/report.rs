@@ -1,6 +1,6 @@
 //! What an import takes and what it says it did.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -72,15 +72,18 @@ pub struct Imported {
     pub summary: ImportSummary,
     /// The distinct findings by bot, and whether the session had them before.
     pub seen: BTreeMap<BotId, Vec<(Fingerprint, bool)>>,
+    /// Bots that did not look at everything, or of whose report not everything was taken: their
+    /// executions are partial and close nothing.
+    pub partial: BTreeSet<BotId>,
 }
 
 /// What a report holds of one bot.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Section {
     pub(super) bot: BotId,
-    /// The tool's name: part of the findings' identity.
-    pub(super) tool: String,
     pub(super) version: String,
+    /// The tool says that it did not look at everything.
+    pub(super) partial: bool,
 }
 
 /// A result, or why it is none.

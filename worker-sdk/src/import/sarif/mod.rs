@@ -65,15 +65,18 @@ impl Sarif {
         let mut section_of = Vec::new();
         for run in &mut parts.runs {
             run.complete();
-            let tool = run.tool.driver.name.clone();
-            let bot = bot.cloned().unwrap_or_else(|| BotId::from_tool_name(&tool));
+            let tool = &run.tool.driver.name;
+            let bot = bot.cloned().unwrap_or_else(|| BotId::from_tool_name(tool));
             let known = sections.iter().position(|section| section.bot == bot);
             section_of.push(known.unwrap_or(sections.len()));
-            if known.is_none() {
+            let partial = !run.is_whole();
+            if let Some(section) = known.and_then(|at| sections.get_mut(at)) {
+                section.partial |= partial;
+            } else {
                 sections.push(Section {
                     bot,
-                    tool,
                     version: bounded(run.version()),
+                    partial,
                 });
             }
         }
@@ -118,6 +121,12 @@ impl Sink for Parts {
 
     fn run(&mut self, _run: usize) {
         self.runs.push(Run::default());
+    }
+
+    fn results(&mut self, run: usize) {
+        if let Some(run) = self.at(run) {
+            run.has_results = true;
+        }
     }
 
     fn tool(&mut self, run: usize, tool: Tool) {

@@ -53,6 +53,7 @@ pub(super) struct Configuration {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Invocation {
+    pub(super) execution_successful: Option<bool>,
     #[serde(deserialize_with = "or_default")]
     pub(super) rule_configuration_overrides: Vec<Override>,
     pub(super) working_directory: Option<ArtifactLocation>,

@@ -17,6 +17,8 @@ pub(super) struct Run {
     pub(super) bases: BTreeMap<String, ArtifactLocation>,
     pub(super) artifacts: Vec<Artifact>,
     pub(super) invocations: Vec<Invocation>,
+    /// There is a list of results, if only an empty one.
+    pub(super) has_results: bool,
     /// Position of a rule in `tool.driver.rules`, by id.
     by_id: BTreeMap<String, usize>,
 }
@@ -32,6 +34,13 @@ impl Run {
         for (position, rule) in rules.rev() {
             self.by_id.insert(rule.id.clone(), position);
         }
+    }
+
+    /// Whether the tool ended well. By the standard, a run without a list of results did not try
+    /// to find any.
+    pub(super) fn is_whole(&self) -> bool {
+        let failed = |invocation: &Invocation| invocation.execution_successful == Some(false);
+        self.has_results && !self.invocations.iter().any(failed)
     }
 
     /// The tool's version: its semantic one, if it says so.

@@ -26,6 +26,8 @@ pub(super) trait Sink {
     fn artifacts(&mut self, _run: usize, _artifacts: Vec<Artifact>) {}
     /// A run's invocations.
     fn invocations(&mut self, _run: usize, _invocations: Vec<Invocation>) {}
+    /// A run has a list of results.
+    fn results(&mut self, _run: usize) {}
     /// Whether results are wanted of a run.
     fn wants_results(&self, _run: usize) -> bool {
         false
@@ -268,6 +270,7 @@ impl<'de> Visitor<'de> for Results<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut results: A) -> Result<(), A::Error> {
         let Self(walk, run) = self;
+        walk.sink.borrow_mut().results(run);
         if !walk.sink.borrow().wants_results(run) {
             while results.next_element::<IgnoredAny>()?.is_some() {}
             return Ok(());

@@ -282,3 +282,62 @@ async fn a_folder_named_like_the_checkout_is_not_the_checkout() {
         "w/web2/a.rs"
     );
 }
+
+#[tokio::test]
+async fn a_scan_that_failed_or_was_not_tried_closes_nothing() {
+    let failed = r#""invocations":[{"executionSuccessful":false}],"results":[]"#;
+    for (members, partial) in [
+        (r#""results":[]"#, false),
+        (
+            r#""results":[],"invocations":[{"executionSuccessful":true}]"#,
+            false,
+        ),
+        (failed, true),
+        (r#""results":null"#, true),
+        (r#""columnKind":"utf16CodeUnits""#, true),
+    ] {
+        let (imported, store) = take_alone(run_of(members)).await;
+        assert_eq!(
+            imported.unwrap().partial.len(),
+            usize::from(partial),
+            "{members}"
+        );
+        let execution = store.execution("t");
+        assert_eq!(execution.state, ExecutionState::Completed, "{members}");
+        assert_eq!(execution.partial, partial, "{members}");
+    }
+}
+
+#[tokio::test]
+async fn the_order_of_runs_and_results_is_no_part_of_an_identity() {
+    let run = |tool: &str, lines: &[u32]| {
+        let result = |line: &u32| {
+            format!(
+                r#"{{"ruleId":"r","message":{{"text":"m"}},"locations":[{{"physicalLocation":{{"artifactLocation":{{"uri":"a.rs"}},"region":{{"startLine":{line}}}}}}}]}}"#
+            )
+        };
+        let results: Vec<String> = lines.iter().map(result).collect();
+        format!(
+            r#"{{"tool":{{"driver":{{"name":"{tool}"}}}},"results":[{}]}}"#,
+            results.join(",")
+        )
+    };
+    let places = async |runs: [String; 2]| {
+        let text = format!(r#"{{"version":"2.1.0","runs":[{}]}}"#, runs.join(","));
+        let store = Flaky::sound();
+        let both = ImportOptions {
+            bot: Some(BotId::new("both").unwrap()),
+            ..options()
+        };
+        take(&store, text, &both).await.unwrap();
+        let findings = store.snapshot().findings;
+        let of = findings
+            .iter()
+            .map(|f| (f.finding.region().unwrap(), f.fingerprint));
+        of.collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let one = places([run("A", &[3, 1]), run("B", &[2])]).await;
+    let other = places([run("B", &[2]), run("A", &[1, 3])]).await;
+    assert_eq!(one.len(), 3);
+    assert_eq!(one, other);
+}

@@ -75,7 +75,9 @@ async fn every_result_is_received_with_the_level_the_standard_gives_it() {
         assert_eq!(levels(&state.findings), *expected, "{name}");
         let execution = store.execution(bot);
         assert_eq!(execution.state, ExecutionState::Completed, "{name}");
-        assert!(!execution.partial, "{name}");
+        // SpotBugs says that it missed classes, and that it was not successful.
+        assert_eq!(execution.partial, *bot == "spotbugs", "{name}");
+        assert_eq!(imported.partial.contains(*bot), execution.partial, "{name}");
         assert_eq!(execution.pushed, state.findings.len() as u64, "{name}");
     }
 }
