@@ -332,7 +332,7 @@ async fn what_is_no_report_is_refused_with_position_and_reason() {
         ("[]", "object with `version`"),
         ("<html>", "not JSON"),
         (&deep, "not SARIF"),
-        (&nested, "recursion limit"),
+        (&nested, "nested more than 100 deep"),
         (&sarif(r#"{"message": "text"}"#), "runs[0].results[0]"),
         (
             &sarif(r#"{"message": {"text": "x"}, "level": "fatal"}"#),

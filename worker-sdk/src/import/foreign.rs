@@ -18,15 +18,15 @@ pub(super) fn refusal(start: &[u8]) -> Option<String> {
     let column = lines().next_back().map_or(0, <[u8]>::len) + 1;
     let looks = looks_like(rest)?;
     Some(format!(
-        "it is neither SARIF nor JSON lines; it looks like {looks}, at line {line}, column {column}"
+        "it is not JSON; it looks like {looks}, at line {line}, column {column}"
     ))
 }
 
 fn looks_like(rest: &[u8]) -> Option<String> {
     let looks = match rest {
-        [b'{', ..] => return None,
+        // The parser says what else is wrong with JSON.
+        [b'{' | b'[', ..] => return None,
         [b'<', ..] => "XML or HTML",
-        [b'[', ..] => "a JSON array",
         [b'P', b'K', ..] => "a ZIP archive",
         [b'-', b'-', b'-', ..] => "YAML",
         [0 | 0xfe | 0xff, ..] => "binary data or UTF-16 text",

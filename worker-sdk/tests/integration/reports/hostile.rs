@@ -33,7 +33,7 @@ async fn what_is_no_log_is_named() {
         ("", "empty"),
         (" \n ", "empty"),
         ("<?xml version=\"1.0\"?>", "XML"),
-        ("[]", "array"),
+        ("[]", "which is an object"),
         ("\n\nERROR: no such file", "line 3"),
         ("PK\u{3}\u{4}zip", "ZIP"),
         ("{}", "version"),
