@@ -1,22 +1,23 @@
 //! The dashboard process: configuration, sockets, signals and exit codes.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Parser;
+use fleet_coordinator::config::shared::filter;
+use fleet_coordinator::logging;
 use fleet_coordinator::maintain::{Coordinator, CoordinatorSettings};
 use fleet_coordinator::store::memory::MemoryStore;
 use fleet_coordinator::store::{OpenOptions, SharedStore};
-use fleet_dashboard::config::{Args, LogFormat, Settings};
+use fleet_dashboard::config::{Args, Settings};
 use fleet_dashboard::context::Context;
 use fleet_dashboard::{routes, server};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
 /// The configuration cannot be used: `EX_USAGE` of sysexits, so that a supervisor can tell it
 /// from a crash that a restart may cure.
@@ -38,7 +39,7 @@ fn main() -> ExitCode {
     let checked = args
         .settings()
         .map_err(anyhow::Error::from)
-        .and_then(|settings| Ok((log_filter(&settings)?, settings)));
+        .and_then(|settings| Ok((filter(&settings.log)?, settings)));
     let (filter, settings) = match checked {
         Ok(checked) => checked,
         Err(error) => return complain(&error, BAD_CONFIGURATION),
@@ -46,7 +47,7 @@ fn main() -> ExitCode {
     let done = if print {
         print_config(&settings)
     } else {
-        log(&settings, filter);
+        logging::start(filter, settings.log_format);
         live(settings)
     };
     done.unwrap_or_else(|error| complain(&error, FAILED))
@@ -61,22 +62,6 @@ fn print_config(settings: &Settings) -> anyhow::Result<ExitCode> {
     let text = toml::to_string(&settings.shown()).context("the settings cannot be written")?;
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn log_filter(settings: &Settings) -> anyhow::Result<EnvFilter> {
-    EnvFilter::try_new(&settings.log)
-        .with_context(|| format!("log: {:?} is no level and no directive", settings.log))
-}
-
-fn log(settings: &Settings, filter: EnvFilter) {
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
-    match settings.log_format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
-    }
 }
 
 /// From the runtime to the exit code.

@@ -2,7 +2,7 @@
 //!
 //! The map, in the order data flows:
 //!
-//! 1. [`error`], [`retry`]; [`ids`], [`severity`], [`finding`], [`bot`], [`beat`], [`session`], [`push`]: the words, as types.
+//! 1. [`error`], [`retry`]; [`ids`], [`severity`], [`fingerprint`], [`finding`], [`bot`], [`beat`], [`session`], [`push`]: the words, as types.
 //! 2. [`identity`]: how a finding is recognised in the next scan.
 //! 3. [`import`]: other tools' output (SARIF, JSON lines) becomes findings.
 //! 4. [`wire`] and [`keys`]: how findings and everything else are stored.
@@ -15,6 +15,8 @@ pub mod ids;
 pub mod retry;
 
 pub mod severity;
+
+pub mod fingerprint;
 
 pub mod finding;
 

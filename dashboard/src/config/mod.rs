@@ -7,55 +7,19 @@ pub mod limits;
 pub mod raw;
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
+use fleet_coordinator::config::shared::{log_format, namespace, partitions};
+pub use fleet_coordinator::config::{ConfigError, StoreAddress};
+pub use fleet_coordinator::logging::LogFormat;
 use fleet_worker_sdk::Partitions;
-use fleet_worker_sdk::keys::{DEFAULT_NAMESPACE, Keys};
+use fleet_worker_sdk::keys::DEFAULT_NAMESPACE;
 
 use limits::Limit;
 pub use raw::{Args, Raw};
 
 /// Where the dashboard listens unless told otherwise.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
-
-/// Why a configuration is refused. The process exits with 64 then.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// A value cannot be used.
-    #[error("{name}: {why}")]
-    Invalid {
-        /// The flag, without dashes; the file uses the same name.
-        name: &'static str,
-        /// What is wrong with it and what is allowed.
-        why: String,
-    },
-    /// The configuration file cannot be read.
-    #[error("configuration file {}: {why}", path.display())]
-    File {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong with it, and where.
-        why: String,
-    },
-}
-
-impl ConfigError {
-    pub(crate) fn invalid(name: &'static str, why: impl Into<String>) -> Self {
-        let why = why.into();
-        Self::Invalid { name, why }
-    }
-}
-
-/// How log lines are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people at a terminal.
-    #[default]
-    Text,
-    /// One JSON object a line.
-    Json,
-}
 
 /// The checked configuration.
 #[derive(Clone, Debug)]
@@ -96,34 +60,6 @@ pub struct Settings {
     pub log: String,
     /// How it is written.
     pub log_format: LogFormat,
-}
-
-/// A store's address, which may hold a password: shown without it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct StoreAddress(String);
-
-impl StoreAddress {
-    /// The whole address, for the client that connects.
-    pub fn secret(&self) -> &str {
-        &self.0
-    }
-
-    /// The address for people: user and password replaced.
-    pub fn shown(&self) -> String {
-        let Some((scheme, rest)) = self.0.split_once("://") else {
-            return "***".to_owned();
-        };
-        match rest.rsplit_once('@') {
-            Some((_, host)) => format!("{scheme}://***@{host}"),
-            None => self.0.clone(),
-        }
-    }
-}
-
-impl std::fmt::Debug for StoreAddress {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.shown())
-    }
 }
 
 impl Settings {
@@ -181,10 +117,7 @@ impl Settings {
             ping_interval_ms: ms(self.ping_interval),
             drain_ms: ms(self.drain),
             log: Some(self.log.clone()),
-            log_format: Some(match self.log_format {
-                LogFormat::Text => "text".to_owned(),
-                LogFormat::Json => "json".to_owned(),
-            }),
+            log_format: Some(self.log_format.as_str().to_owned()),
         }
     }
 }
@@ -244,29 +177,13 @@ fn is_loopback(ip: IpAddr) -> bool {
 }
 
 fn store(text: &str) -> Result<StoreAddress, ConfigError> {
-    if text
-        .split_once("://")
-        .is_some_and(|(scheme, rest)| !scheme.is_empty() && !rest.is_empty())
-    {
-        return Ok(StoreAddress(text.to_owned()));
-    }
-    // The text is not repeated: it may be a password in the wrong place.
-    let why = "it has no scheme; write it as redis://host:port, or leave it out to keep \
-               everything in this process";
-    Err(ConfigError::invalid("store", why))
-}
-
-fn namespace(text: &str) -> Result<String, ConfigError> {
-    Keys::new(text).map_err(|error| ConfigError::invalid("namespace", error.to_string()))?;
-    Ok(text.to_owned())
-}
-
-fn partitions(count: Option<u16>) -> Result<Partitions, ConfigError> {
-    match count {
-        None => Ok(Partitions::DEFAULT),
-        Some(count) => Partitions::new(count)
-            .map_err(|error| ConfigError::invalid("partitions", error.to_string())),
-    }
+    StoreAddress::new(text).map_err(|error| match error {
+        ConfigError::Invalid { name, why } => ConfigError::invalid(
+            name,
+            format!("{why}, or leave it out to keep everything in this process"),
+        ),
+        other @ ConfigError::File { .. } => other,
+    })
 }
 
 /// Names alone: a scheme or a port would never match, and a wildcard would undo the check.
@@ -282,17 +199,6 @@ fn allowed_hosts(names: &[String]) -> Result<Vec<String>, ConfigError> {
         Some(name) => {
             let why = format!("{name:?} is no host name; write it without scheme and port");
             Err(ConfigError::invalid("allowed-hosts", why))
-        }
-    }
-}
-
-fn log_format(text: Option<&str>) -> Result<LogFormat, ConfigError> {
-    match text {
-        None | Some("text") => Ok(LogFormat::Text),
-        Some("json") => Ok(LogFormat::Json),
-        Some(other) => {
-            let why = format!("{other:?} is neither `text` nor `json`");
-            Err(ConfigError::invalid("log-format", why))
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What people write, in a flag, a variable or a file, unchecked.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use fleet_coordinator::config::read_file;
 use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, Settings};
@@ -122,26 +123,6 @@ impl Raw {
             log_format: self.log_format.or(file.log_format),
         }
     }
-
-    /// Reads a TOML file.
-    ///
-    /// # Errors
-    /// [`ConfigError::File`] with the line of what cannot be read.
-    pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let refuse = |why: String| ConfigError::File {
-            path: path.to_owned(),
-            why,
-        };
-        let text = std::fs::read_to_string(path).map_err(|error| refuse(error.to_string()))?;
-        toml::from_str(&text).map_err(|error| refuse(without_excerpt(&text, &error)))
-    }
-}
-
-/// The parser's message and the line it is about, without the line: it may hold a password.
-fn without_excerpt(text: &str, error: &toml::de::Error) -> String {
-    let start = error.span().map_or(0, |span| span.start);
-    let line = text.get(..start).unwrap_or_default().lines().count().max(1);
-    format!("near line {line}: {}", error.message())
 }
 
 impl Args {
@@ -150,7 +131,7 @@ impl Args {
     /// # Errors
     /// [`ConfigError`] when the file cannot be read or a value not be used.
     pub fn settings(self) -> Result<Settings, ConfigError> {
-        let file = self.config.as_deref().map(Raw::read).transpose()?;
+        let file = self.config.as_deref().map(read_file::<Raw>).transpose()?;
         Settings::check(&self.raw.over(file.unwrap_or_default()))
     }
 }

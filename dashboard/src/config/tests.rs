@@ -108,11 +108,15 @@ fn a_flag_wins_over_the_file() {
 fn a_file_that_cannot_be_read_is_refused_with_its_line_and_without_its_text() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     writeln!(file, "drain-ms = 5\nstroe = \"redis://:hunter2@x\"").unwrap();
-    let why = Raw::read(file.path()).unwrap_err().to_string();
+    let why = fleet_coordinator::config::read_file::<Raw>(file.path())
+        .unwrap_err()
+        .to_string();
     assert!(why.contains("line 2") || why.contains("line 1"), "{why}");
     assert!(why.contains("stroe"), "{why}");
     assert!(!why.contains("hunter2"), "{why}");
-    let missing = Raw::read(std::path::Path::new("/nonexistent/fleet.toml"));
+    let missing = fleet_coordinator::config::read_file::<Raw>(std::path::Path::new(
+        "/nonexistent/fleet.toml",
+    ));
     assert!(missing.unwrap_err().to_string().contains("/nonexistent"));
 }
 
