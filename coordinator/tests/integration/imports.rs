@@ -311,6 +311,34 @@ async fn odd_results_are_read_as_they_are_meant() {
 }
 
 #[tokio::test]
+async fn an_id_decides_over_an_index_that_contradicts_it() {
+    let store = store(Kind::Memory).await;
+    let results = r#"{"ruleId": "another", "ruleIndex": 0, "message": {"text": "a"}},
+        {"ruleId": "first/sub", "ruleIndex": 0, "message": {"text": "b"}}"#;
+    let summary = take_text(&*store.store, sarif(results)).await.unwrap();
+    let findings = all(&*store.store, &summary.session).await;
+    let levels: Vec<(&str, Level)> = findings
+        .iter()
+        .map(|i| (i.finding.rule_id.as_str(), i.finding.level))
+        .collect();
+    assert_eq!(
+        levels,
+        [("first/sub", Level::Error), ("another", Level::Warning)]
+    );
+}
+
+#[tokio::test]
+async fn elements_are_found_in_the_runs_table() {
+    let store = store(Kind::Memory).await;
+    let text = r#"{"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "Tool"}},
+        "results": [{"message": {"text": "a"}, "locations": [{"logicalLocations": [{"index": 1}]}]}],
+        "logicalLocations": [{"name": "shop"}, {"fullyQualifiedName": "shop::pay"}]}]}"#;
+    let summary = take_text(&*store.store, text).await.unwrap();
+    let findings = all(&*store.store, &summary.session).await;
+    assert_eq!(findings[0].finding.element.as_deref(), Some("shop::pay"));
+}
+
+#[tokio::test]
 async fn what_is_no_report_is_refused_with_position_and_reason() {
     let store = store(Kind::Memory).await;
     let whole = sarif(r#"{"message": {"text": "one"}}"#);

@@ -75,9 +75,7 @@ pub(super) async fn push(
                 seen.insert(of.bot.clone(), findings);
             }
             Err(error) => {
-                let reason = format!("the import failed: {error}");
-                // The first error is the one that matters.
-                let _ = filling.change(Change::Fail { reason }).await;
+                filling.fail(&error).await;
                 return Err(error);
             }
         }
@@ -135,6 +133,20 @@ async fn register(
 }
 
 impl Filling<'_> {
+    /// Fails the execution, so that nobody waits for it; the first error is the one that matters.
+    async fn fail(&mut self, error: &Error) {
+        // A call whose answer was lost may have been applied: its number is not free then.
+        let last = self
+            .store
+            .last_sequence(&self.session, &self.producer)
+            .await;
+        self.sequence = last.unwrap_or(self.sequence);
+        let reason = format!("the import failed: {error}");
+        if let Err(error) = self.change(Change::Fail { reason }).await {
+            tracing::warn!(session = %self.session, bot = %self.bot, %error, "an execution could not be failed");
+        }
+    }
+
     async fn change(&mut self, change: Change) -> Result<Execution> {
         let transition = Transition {
             session: self.session.clone(),

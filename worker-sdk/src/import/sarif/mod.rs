@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::ids::{BotId, Repository};
 use crate::push::Rule;
 
-use raw::{Artifact, ArtifactLocation, Invocation, Tool};
+use raw::{Artifact, ArtifactLocation, Invocation, LogicalLocation, Tool};
 use run::Run;
 use walk::{Sink, walk};
 
@@ -144,6 +144,12 @@ impl Sink for Parts {
     fn artifacts(&mut self, run: usize, artifacts: Vec<Artifact>) {
         if let Some(run) = self.at(run) {
             run.artifacts = artifacts;
+        }
+    }
+
+    fn logical_locations(&mut self, run: usize, locations: Vec<LogicalLocation>) {
+        if let Some(run) = self.at(run) {
+            run.logical_locations = locations;
         }
     }
 

@@ -175,6 +175,8 @@ pub(super) struct PhysicalLocation {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct LogicalLocation {
+    #[serde(deserialize_with = "index")]
+    pub(super) index: Option<usize>,
     pub(super) name: Option<String>,
     pub(super) fully_qualified_name: Option<String>,
 }
@@ -212,6 +214,6 @@ fn index<'de, D: Deserializer<'de>>(from: D) -> Result<Option<usize>, D::Error> 
 /// A number that counts from 1; tools also write 0, -1 and 3.0, and a line no file has.
 fn counting<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
     let number = Option::<f64>::deserialize(from)?;
-    let counts = number.filter(|number| *number >= 1.0);
-    Ok(counts.map(|number| number.min(f64::from(u32::MAX)) as u32))
+    let counts = number.filter(|number| (1.0..=f64::from(u32::MAX)).contains(number));
+    Ok(counts.map(|number| number as u32))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::raw::{Descriptor, RawLocation, RawRegion, RawResult};
+use super::raw::{Descriptor, LogicalLocation, RawLocation, RawRegion, RawResult};
 use super::run::{Run, number, tags};
 use crate::finding::{
     Finding, Location, MAX_CATEGORY, Region, Suppression, UNCATEGORISED, UNKNOWN_RULE,
@@ -43,7 +43,10 @@ pub(super) fn finding(run: &Run, repository: &str, json: &str) -> Result<Finding
         rank: result.rank.filter(|rank| *rank >= 0.0),
         confidence: confidence(properties).or_else(|| confidence(&rule?.properties)),
         locations: result.locations.iter().filter_map(place).collect(),
-        element: result.locations.iter().find_map(element),
+        element: result
+            .locations
+            .iter()
+            .find_map(|location| element(run, location)),
         occurrence_count: result.occurrence_count.unwrap_or(1),
         suppressions: suppressions(&result),
         fixable: !result.fixes.is_empty(),
@@ -177,13 +180,16 @@ fn confidence(properties: &serde_json::Map<String, Value>) -> Option<f32> {
     }
 }
 
-fn element(location: &RawLocation) -> Option<String> {
-    let logical = location.logical_locations.first()?;
-    logical
-        .fully_qualified_name
-        .clone()
-        .or_else(|| logical.name.clone())
-        .map(cut)
+fn element(run: &Run, location: &RawLocation) -> Option<String> {
+    let own = location.logical_locations.first()?;
+    let of_run = own.index.and_then(|index| run.logical_locations.get(index));
+    let name = |logical: &LogicalLocation| {
+        logical
+            .fully_qualified_name
+            .clone()
+            .or_else(|| logical.name.clone())
+    };
+    name(own).or_else(|| name(of_run?)).map(cut)
 }
 
 fn place(run: &Run, repository: &str, location: &RawLocation) -> Option<Location> {

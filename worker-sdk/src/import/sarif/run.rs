@@ -1,12 +1,12 @@
-//! A run's parts that its results refer to: rules, levels, bases, artifacts.
+//! A run's parts that its results refer to: rules, levels, bases, artifacts, logical locations.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use super::raw::{
-    Artifact, ArtifactLocation, ComponentReference, Descriptor, Invocation, Message, RawResult,
-    RuleReference, Tool,
+    Artifact, ArtifactLocation, ComponentReference, Descriptor, Invocation, LogicalLocation,
+    Message, RawResult, RuleReference, Tool,
 };
 use crate::push::Rule;
 
@@ -16,6 +16,7 @@ pub(super) struct Run {
     pub(super) tool: Tool,
     pub(super) bases: BTreeMap<String, ArtifactLocation>,
     pub(super) artifacts: Vec<Artifact>,
+    pub(super) logical_locations: Vec<LogicalLocation>,
     pub(super) invocations: Vec<Invocation>,
     /// There is a list of results, if only an empty one.
     pub(super) has_results: bool,
@@ -56,13 +57,16 @@ impl Run {
         let reference = result.rule.as_ref();
         let component = reference.and_then(|rule| rule.tool_component.as_ref());
         let rules = self.component(component);
-        let index = reference.and_then(|rule| rule.index).or(result.rule_index);
-        if let Some(rule) = index.and_then(|index| rules.get(index)) {
-            return Some(rule);
-        }
         let id = reference
             .and_then(|rule| rule.id.as_deref())
-            .or(result.rule_id.as_deref())?;
+            .or(result.rule_id.as_deref());
+        let index = reference.and_then(|rule| rule.index).or(result.rule_index);
+        // An index that contradicts the id is the one that is wrong: ids are what people read.
+        let agrees = |rule: &&Descriptor| id.is_none_or(|id| is_rule(id, &rule.id));
+        if let Some(rule) = index.and_then(|index| rules.get(index)).filter(agrees) {
+            return Some(rule);
+        }
+        let id = id?;
         self.by_id(id)
             .or_else(|| self.by_id(id.rsplit_once('/')?.0))
     }
@@ -174,6 +178,14 @@ impl Run {
         roots.sort_by_key(|root| std::cmp::Reverse(root.len()));
         roots
     }
+}
+
+/// Whether a result's id names the rule, or a sub-rule of it (`rule/sub`).
+fn is_rule(id: &str, rule: &str) -> bool {
+    id == rule
+        || id
+            .strip_prefix(rule)
+            .is_some_and(|sub| sub.starts_with('/'))
 }
 
 /// `{0}` becomes the first argument; `{{` and `}}` are braces.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::raw::{Artifact, ArtifactLocation, Invocation, Tool};
+use super::raw::{Artifact, ArtifactLocation, Invocation, LogicalLocation, Tool};
 use crate::error::{Error, Result};
 
 /// What is met on the way; runs and results count from 0.
@@ -24,6 +24,8 @@ pub(super) trait Sink {
     }
     /// A run's artifacts.
     fn artifacts(&mut self, _run: usize, _artifacts: Vec<Artifact>) {}
+    /// A run's logical locations.
+    fn logical_locations(&mut self, _run: usize, _locations: Vec<LogicalLocation>) {}
     /// A run's invocations.
     fn invocations(&mut self, _run: usize, _invocations: Vec<Invocation>) {}
     /// A run has a list of results.
@@ -232,6 +234,12 @@ impl<'de> Visitor<'de> for Run<'_, '_> {
                     walk.sink
                         .borrow_mut()
                         .artifacts(run, artifacts.unwrap_or_default().0);
+                }
+                "logicalLocations" => {
+                    let locations: Option<Bounded<_>> = map.next_value()?;
+                    walk.sink
+                        .borrow_mut()
+                        .logical_locations(run, locations.unwrap_or_default().0);
                 }
                 "invocations" => {
                     let invocations: Option<Bounded<_>> = map.next_value()?;
