@@ -7,6 +7,10 @@
 //! 3. [`context`]: what every handler works with; [`routes`] composes [`api`], [`pages`],
 //!    [`probes`] and [`metrics`].
 //! 4. [`ws`]: one hub that watches the store, and its clients.
+#![allow(
+    rustdoc::private_intra_doc_links,
+    reason = "its maintainers read it, with private items documented"
+)]
 
 pub mod config;
 

@@ -6,7 +6,7 @@
 //! 2. [`identity`]: how a finding is recognised in the next scan.
 //! 3. [`import`]: other tools' output (SARIF, JSON lines) becomes findings.
 //! 4. [`wire`] and [`keys`]: how findings and everything else are stored.
-//! 5. [`write`]: what a bot asks of a fleet; [`transport`]: the ways to ask.
+//! 5. [`mod@write`]: what a bot asks of a fleet; [`transport`]: the ways to ask.
 //! 6. [`worker`]: the process of a bot, with its heartbeats, batches and drain; [`roster`]: the classic bots.
 
 pub mod error;

@@ -73,12 +73,12 @@ pub struct Columns<'a> {
 }
 
 impl Columns<'_> {
-    /// As [`Finding::severity`].
+    /// As [`crate::Finding::severity`].
     pub fn severity(&self) -> Severity {
         severity(self.kind, self.level)
     }
 
-    /// As [`Finding::weight_class`].
+    /// As [`crate::Finding::weight_class`].
     pub fn weight_class(&self) -> WeightClass {
         WeightClass::of(self.severity(), self.security_severity)
     }
