@@ -128,7 +128,10 @@ pub fn fleet(
             "quality",
             quality,
             1.0,
-            format!("mean of {} repositories", rollup.repositories),
+            match rollup.repositories {
+                1 => "of the one repository".to_owned(),
+                n => format!("mean of {n} repositories"),
+            },
         )
         .link("/api/v1/sessions"),
     ];
