@@ -23,7 +23,7 @@ cargo fmt --all --check
 echo "== lints"
 cargo clippy --workspace --all-targets --locked -- -D warnings
 echo "== the main command"
-# A bare \`cargo run\` must know which binary is meant; --help shows that it does.
+# A bare "cargo run" must know which binary is meant; --help shows that it does.
 cargo run --locked --quiet -- --help >/dev/null
 echo "== tests"
 cargo nextest run --workspace --locked
