@@ -65,7 +65,7 @@ pub struct Session {
     pub commit: String,
     /// Run, `0` unless given.
     pub run: String,
-    /// Open or complete: see [`session_state`].
+    /// Open or complete: see [`SessionState::of`].
     pub state: SessionState,
     /// When it was opened (the store's clock).
     pub opened: Timestamp,
@@ -85,11 +85,6 @@ pub struct Session {
     pub executions: Vec<Execution>,
     /// The health stored by a coordinator, with the version it was computed from.
     pub derived: Option<Derived>,
-}
-
-/// Open while anything is pending or running, or nothing has begun.
-pub fn session_state(executions: &[Execution]) -> SessionState {
-    SessionState::of(executions)
 }
 
 /// A session with all that its health is made of, read at one moment.

@@ -195,6 +195,23 @@ pub struct Execution {
     pub reason: Option<String>,
 }
 
+impl Execution {
+    /// One that is expected and has not begun.
+    pub fn pending(bot: &BotId) -> Self {
+        Self {
+            bot: bot.clone(),
+            state: ExecutionState::Pending,
+            attempt: 0,
+            worker: None,
+            started: None,
+            ended: None,
+            pushed: 0,
+            partial: false,
+            reason: None,
+        }
+    }
+}
+
 /// What a bot does with its execution.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "snake_case")]

@@ -147,20 +147,6 @@ fn is_next(state: &State, producer: &ProducerId, sequence: u64) -> Result<bool> 
     Ok(sequence == last + 1)
 }
 
-fn pending(bot: &BotId) -> Execution {
-    Execution {
-        bot: bot.clone(),
-        state: ExecutionState::Pending,
-        attempt: 0,
-        worker: None,
-        started: None,
-        ended: None,
-        pushed: 0,
-        partial: false,
-        reason: None,
-    }
-}
-
 fn apply(execution: &mut Execution, change: &Change) -> Result<()> {
     match change {
         Change::Start { worker, reopen } => {
@@ -217,7 +203,7 @@ impl Write for Flaky {
             state
                 .executions
                 .entry(bot.clone())
-                .or_insert_with(|| pending(bot));
+                .or_insert_with(|| Execution::pending(bot));
         }
         let session = self.session.clone();
         Self::answer(
@@ -237,7 +223,7 @@ impl Write for Flaky {
             let execution = state
                 .executions
                 .entry(bot.clone())
-                .or_insert_with(|| pending(bot));
+                .or_insert_with(|| Execution::pending(bot));
             apply(execution, &transition.change)?;
             state
                 .producers

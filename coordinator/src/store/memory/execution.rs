@@ -6,21 +6,6 @@ use fleet_worker_sdk::{
 };
 use jiff::Timestamp;
 
-/// A fresh execution: expected, not begun.
-pub(super) fn pending(bot: &BotId) -> Execution {
-    Execution {
-        bot: bot.clone(),
-        state: ExecutionState::Pending,
-        attempt: 0,
-        worker: None,
-        started: None,
-        ended: None,
-        pushed: 0,
-        partial: false,
-        reason: None,
-    }
-}
-
 /// The execution after `transition`, or none when it changes nothing.
 pub(super) fn after(
     current: Option<&Execution>,
@@ -30,9 +15,13 @@ pub(super) fn after(
     let absent = || Error::not_found("execution", &transition.bot);
     let attempt = transition.attempt;
     match &transition.change {
-        Change::Expect => Ok(current.is_none().then(|| pending(&transition.bot))),
+        Change::Expect => Ok(current
+            .is_none()
+            .then(|| Execution::pending(&transition.bot))),
         Change::Start { worker, reopen } => {
-            let from = current.cloned().unwrap_or_else(|| pending(&transition.bot));
+            let from = current
+                .cloned()
+                .unwrap_or_else(|| Execution::pending(&transition.bot));
             start(from, worker.as_ref(), *reopen, now).map(Some)
         }
         Change::Complete { pushed, partial } => {
@@ -44,7 +33,9 @@ pub(super) fn after(
             fail(from, attempt, reason, now).map(Some)
         }
         Change::Skip { reason } => {
-            let from = current.cloned().unwrap_or_else(|| pending(&transition.bot));
+            let from = current
+                .cloned()
+                .unwrap_or_else(|| Execution::pending(&transition.bot));
             skip(from, reason, now).map(Some)
         }
         Change::Lost { worker } => {
@@ -116,7 +107,7 @@ fn start(
         attempt: from.attempt.saturating_add(1),
         worker: worker.cloned(),
         started: Some(now),
-        ..pending(&from.bot)
+        ..Execution::pending(&from.bot)
     })
 }
 

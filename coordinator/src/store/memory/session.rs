@@ -11,9 +11,7 @@ use jiff::Timestamp;
 use tokio::sync::{RwLock, watch};
 
 use crate::index::Index;
-use crate::model::{
-    Counts, MAX_CATEGORIES, MAX_RULES, OTHER, Session, SessionFacts, Tally, session_state,
-};
+use crate::model::{Counts, MAX_CATEGORIES, MAX_RULES, OTHER, Session, SessionFacts, Tally};
 use crate::store::Findings;
 
 /// A session and all that belongs to it.
@@ -74,7 +72,7 @@ impl Stored {
         let version = Version(micros.max(self.session.version.0 + 1));
         self.session.version = version;
         self.session.changed = now;
-        self.session.state = session_state(&self.session.executions);
+        self.session.state = SessionState::of(&self.session.executions);
         self.versions.send_replace(version);
         version
     }

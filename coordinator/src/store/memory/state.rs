@@ -12,7 +12,7 @@ use fleet_worker_sdk::{
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
-use super::execution::{after, pending, receiving};
+use super::execution::{after, receiving};
 use super::feed::Feed;
 use super::producers::{Answer, Producers, Standing};
 use super::rollup::Rollups;
@@ -153,7 +153,7 @@ impl State {
             ));
         }
         for bot in missing {
-            stored.put(pending(bot));
+            stored.put(Execution::pending(bot));
         }
         self.touch(session, now)?;
         Ok(())
