@@ -2,6 +2,8 @@
 
 mod push;
 
+mod store;
+
 mod place;
 
 mod upload;
@@ -10,18 +12,13 @@ mod direct;
 
 mod output;
 
+mod exit;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Everything went well.
-const OK: u8 = 0;
-/// The input was refused, whole or in part.
-const REFUSED: u8 = 1;
-/// The command line is wrong (`EX_USAGE`).
-const USAGE: u8 = 64;
-/// The store cannot be reached or takes nothing now (`EX_UNAVAILABLE`).
-const UNREACHABLE: u8 = 69;
+use exit::{EXIT_CODES, OK, UNREACHABLE, USAGE};
 
 #[derive(Parser)]
 #[command(name = "fleet", version, about = "Brings findings to a fleet", after_help = EXIT_CODES)]
@@ -30,6 +27,7 @@ struct Cli {
     command: Command,
 }
 
+/// One a file, in the order of a fleet's life.
 #[derive(Subcommand)]
 enum Command {
     /// Pushes reports: SARIF (gzipped too) or JSON lines, from files or standard input
@@ -37,12 +35,13 @@ enum Command {
     Push(push::Push),
 }
 
-const EXIT_CODES: &str = "\
-Exit codes:
-  0   all was accepted
-  1   a report was refused, or some of its results were
-  64  the command line is wrong
-  69  the store cannot be reached, or takes nothing from this client";
+impl Command {
+    async fn run(self) -> u8 {
+        match self {
+            Self::Push(push) => push.run().await,
+        }
+    }
+}
 
 fn main() -> ExitCode {
     log();
@@ -59,11 +58,7 @@ fn main() -> ExitCode {
         .enable_all()
         .build();
     let code = match runtime {
-        Ok(runtime) => runtime.block_on(async {
-            match cli.command {
-                Command::Push(push) => push.run().await,
-            }
-        }),
+        Ok(runtime) => runtime.block_on(cli.command.run()),
         Err(error) => {
             output::complain(&format!("cannot start: {error}"));
             UNREACHABLE
@@ -86,6 +81,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::exit::REFUSED;
 
     #[test]
     fn the_command_line_is_sound_and_documents_its_exit_codes() {

@@ -4,32 +4,19 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use fleet_coordinator::store::{OpenOptions, SharedStore, open};
-use fleet_worker_sdk::transport::http::HttpWriter;
 use fleet_worker_sdk::{BotId, Error, Result};
 use serde_json::{Value, json};
 
 use crate::direct;
+use crate::exit::{OK, REFUSED, UNREACHABLE, USAGE, code_of};
 use crate::output::{Counts, answer, complain, for_people, plain};
 use crate::place::Place;
+use crate::store::{StoreArgs, Target};
 use crate::upload::{self, Terms};
-use crate::{OK, REFUSED, UNREACHABLE, USAGE};
 
 /// What `fleet push` is given.
 #[derive(Args)]
 pub(crate) struct Push {
-    /// Where the fleet is: http://host:port of a dashboard, or redis://host:port of its store
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "FLEET_STORE",
-        default_value = "http://127.0.0.1:8080",
-        hide_env_values = true
-    )]
-    store: String,
-    /// Access token
-    #[arg(long, env = "FLEET_TOKEN", hide_env_values = true)]
-    token: Option<String>,
     /// Repository, OWNER/NAME [default: of the CI job or the git checkout]
     #[arg(long, short = 'R', env = "FLEET_REPOSITORY")]
     repository: Option<String>,
@@ -54,12 +41,17 @@ pub(crate) struct Push {
     /// Reports; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    #[command(flatten)]
+    store: StoreArgs,
 }
 
 impl Push {
     /// Pushes every report; answers with the exit code.
     pub(crate) async fn run(self) -> u8 {
-        let ready = self.store().and_then(|store| Ok((store, self.terms()?)));
+        let ready = self
+            .store
+            .target()
+            .and_then(|store| Ok((store, self.terms()?)));
         let (store, terms) = match ready {
             Ok(ready) => ready,
             Err(error) => {
@@ -76,18 +68,6 @@ impl Push {
             }
         }
         code
-    }
-
-    fn store(&self) -> Result<Target> {
-        if self.store.starts_with("redis") {
-            let store = open(&self.store, &OpenOptions::default())?;
-            return Ok(Target::Direct(store));
-        }
-        let store = HttpWriter::new(&self.store)?;
-        Ok(Target::Http(match &self.token {
-            Some(token) => store.token(token),
-            None => store,
-        }))
     }
 
     fn terms(&self) -> Result<Terms> {
@@ -138,27 +118,12 @@ impl Push {
                     answer(&json!({ "file": name, "error": error }).to_string());
                 }
                 complain(&format!("{}: {error}", plain(&name)));
-                exit_code(&error)
+                code_of(&error)
             }
         }
     }
 }
 
-/// How the fleet is reached.
-enum Target {
-    /// Through a dashboard.
-    Http(HttpWriter),
-    /// In its store.
-    Direct(SharedStore),
-}
-
 pub(crate) fn is_input(file: &Path) -> bool {
     file.as_os_str() == "-"
-}
-
-fn exit_code(error: &Error) -> u8 {
-    match error {
-        Error::Unavailable { .. } | Error::Full { .. } | Error::Incompatible { .. } => UNREACHABLE,
-        _ => REFUSED,
-    }
 }
