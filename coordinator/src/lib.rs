@@ -7,7 +7,8 @@
 //!    pure functions of stored state and time.
 //! 3. [`store`]: the traits and the two stores, embedded and Redis; [`import`]: a report into one.
 //! 4. [`maintain`]: the loop that recomputes what changed.
-//! 5. [`view`]: the cached view that dashboards read.
+//! 5. [`view`]: the cached view that dashboards read; [`answer`]: the shapes of what is asked and
+//!    answered; [`client`]: both, for the `fleet` command.
 //! 6. [`config`], [`logging`]: what the coordinator process is started with.
 
 pub mod model;
@@ -26,6 +27,10 @@ pub mod import;
 pub mod maintain;
 
 pub mod view;
+
+pub mod answer;
+
+pub mod client;
 
 pub mod config;
 

@@ -87,6 +87,11 @@ impl Report {
         }
     }
 
+    /// The session it is about.
+    pub fn facts(&self) -> &SessionFacts {
+        &self.head.facts
+    }
+
     /// All before the first finding.
     pub fn begin(&self) -> String {
         match self.format {

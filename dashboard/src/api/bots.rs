@@ -3,8 +3,8 @@
 //! - `GET bots`: `{"bots": [Bot]}`, by id.
 //! - `POST bots`: registers or updates a `Bot`; 204.
 
+use fleet_coordinator::answer::Bots;
 use fleet_worker_sdk::Bot;
-use serde_json::{Value, json};
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 use warp::{Filter, path};
@@ -26,8 +26,9 @@ pub(crate) fn routes(context: &Context) -> BoxedFilter<(Response,)> {
     list.or(register).unify().boxed()
 }
 
-async fn list(context: Context) -> Result<Value, Problem> {
-    Ok(json!({"bots": context.store.bots().await?}))
+async fn list(context: Context) -> Result<Bots, Problem> {
+    let bots = context.store.bots().await?;
+    Ok(Bots { bots })
 }
 
 async fn register(context: Context, bot: Bot) -> Result<(), Problem> {

@@ -6,12 +6,11 @@
 //! (the default), `suppressed` or `all`; `sort` is `severity`, `path`, `rule` or `newest`.
 //! `cursor` is the `next` of the page before.
 
+use fleet_coordinator::answer::FindingsQuery;
 use fleet_coordinator::index::{Filter, PageQuery};
-use fleet_worker_sdk::{BotId, Tier};
 
 use super::problem::Problem;
 use super::query::Query;
-use crate::context::Context;
 
 /// The parameters that choose findings.
 pub(crate) const FILTERS: [&str; 8] = [
@@ -45,61 +44,23 @@ pub(crate) const PAGE: usize = 100;
 /// ones at half a megabyte.
 pub(crate) const MAX_PAGE: usize = 500;
 
-/// What is asked for: a page, or nothing at all, because no bot is of the tier asked for.
-pub(crate) enum Asked {
-    /// This page.
-    Page(PageQuery),
-    /// Nothing can match; an empty list of bots would mean all of them.
-    Nothing,
-}
-
-/// The filter of `query`; none when no bot is of the tiers asked for.
-pub(crate) async fn filter(context: &Context, query: &Query) -> Result<Option<Filter>, Problem> {
-    let mut bots: Vec<BotId> = query.read_all("bot")?;
-    let tiers: Vec<Tier> = query.read_all("tier")?;
-    if !tiers.is_empty() {
-        let registered = context.store.bots().await?;
-        let members = registered
-            .into_iter()
-            .filter(|bot| tiers.contains(&bot.tier));
-        let members: Vec<_> = members.map(|bot| bot.id).collect();
-        if bots.is_empty() {
-            bots = members;
-        } else {
-            bots.retain(|bot| members.contains(bot));
-        }
-        if bots.is_empty() {
-            return Ok(None);
-        }
-    }
-    Ok(Some(Filter {
-        bots,
-        severities: query.read_all("severity")?,
-        categories: query.read_all("category")?,
-        rules: query.read_all("rule")?,
-        file: query.read("file")?,
-        text: query.read("text")?,
-        suppression: query.read("suppression")?.unwrap_or_default(),
-    }))
-}
-
-/// The page of findings that `query` asks for.
-pub(crate) async fn page(
-    context: &Context,
-    query: &Query,
-    size: usize,
-    max: usize,
-) -> Result<Asked, Problem> {
-    let limit = query.limit(size, max)?;
-    let sort = query.read("sort")?.unwrap_or_default();
-    let after = query.read("cursor")?;
-    Ok(match filter(context, query).await? {
-        Some(filter) => Asked::Page(PageQuery {
-            filter,
-            sort,
-            after,
-            limit,
-        }),
-        None => Asked::Nothing,
+/// The findings that `query` asks for, `size` on a page unless it says otherwise.
+pub(crate) fn asked(query: &Query, size: usize, max: usize) -> Result<FindingsQuery, Problem> {
+    Ok(FindingsQuery {
+        tiers: query.read_all("tier")?,
+        page: PageQuery {
+            limit: query.limit(size, max)?,
+            sort: query.read("sort")?.unwrap_or_default(),
+            after: query.read("cursor")?,
+            filter: Filter {
+                bots: query.read_all("bot")?,
+                severities: query.read_all("severity")?,
+                categories: query.read_all("category")?,
+                rules: query.read_all("rule")?,
+                file: query.read("file")?,
+                text: query.read("text")?,
+                suppression: query.read("suppression")?.unwrap_or_default(),
+            },
+        },
     })
 }

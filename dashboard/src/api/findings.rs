@@ -13,7 +13,7 @@ use warp::filters::BoxedFilter;
 use warp::reply::Response;
 use warp::{Filter, path};
 
-use super::filter::{self, Asked, MAX_PAGE, PAGE, PAGING};
+use super::filter::{self, MAX_PAGE, PAGE, PAGING};
 use super::problem::Problem;
 use super::query::{Query, id};
 use super::{answer, method, raw_query, with};
@@ -46,16 +46,8 @@ pub(crate) async fn page(
     query: &Query,
     size: usize,
 ) -> Result<Page, Problem> {
-    let asked = filter::page(context, query, size, MAX_PAGE).await?;
-    let findings = context.store.findings(session).await?;
-    Ok(match asked {
-        Asked::Page(asked) => findings.read().await.query(&asked)?,
-        Asked::Nothing => Page {
-            findings: Vec::new(),
-            total: 0,
-            next: None,
-        },
-    })
+    let asked = filter::asked(query, size, MAX_PAGE)?;
+    Ok(asked.read(&*context.store, session).await?)
 }
 
 async fn one(context: Context, session: String, finding: String) -> Result<FindingView, Problem> {

@@ -6,13 +6,11 @@
 //! - `GET health/bots/{bot}`: a bot's `Health`.
 //! - `GET sessions/{id}/health`: a session's and its two halves: `SessionHealth`.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fleet_coordinator::health::Health;
+use fleet_coordinator::answer::HealthOf;
 use fleet_coordinator::view::{FleetHealth, SessionHealth};
-use fleet_worker_sdk::{BotId, Error, SessionId, Tier};
-use serde::Serialize;
+use fleet_worker_sdk::{BotId, SessionId, Tier};
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 use warp::{Filter, path};
@@ -49,49 +47,20 @@ pub(crate) fn routes(context: &Context) -> BoxedFilter<(Response,)> {
         .boxed()
 }
 
-/// A bot, or a tier with its bots.
-#[derive(Serialize)]
-struct Of {
-    #[serde(flatten)]
-    health: Health,
-    /// The tier's bots; none for a bot.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    bots: BTreeMap<BotId, Health>,
-    /// The store is away: this is what was known last.
-    stale: bool,
-}
-
 async fn fleet(context: Context) -> Result<Arc<FleetHealth>, Problem> {
     Ok(context.view.fleet().await?)
 }
 
-async fn tier_health(context: Context, tier: String) -> Result<Of, Problem> {
+async fn tier_health(context: Context, tier: String) -> Result<HealthOf, Problem> {
     let tier: Tier = id(&tier)?;
     let seen = context.view.fleet().await?;
-    let health = seen.tiers.get(&tier).cloned();
-    let health = health.ok_or_else(|| Error::not_found("bot in tier", tier))?;
     let registered = context.store.bots().await?;
-    let members = registered.into_iter().filter(|bot| bot.tier == tier);
-    let bots = members.filter_map(|bot| {
-        let health = seen.bots.get(&bot.id).cloned()?;
-        Some((bot.id, health))
-    });
-    Ok(Of {
-        health,
-        bots: bots.collect(),
-        stale: seen.stale,
-    })
+    Ok(HealthOf::tier(&seen, registered, tier)?)
 }
 
-async fn bot_health(context: Context, bot: String) -> Result<Of, Problem> {
+async fn bot_health(context: Context, bot: String) -> Result<HealthOf, Problem> {
     let bot: BotId = id(&bot)?;
-    let seen = context.view.fleet().await?;
-    let health = seen.bots.get(&bot).cloned();
-    Ok(Of {
-        health: health.ok_or_else(|| Error::not_found("bot", bot))?,
-        bots: BTreeMap::new(),
-        stale: seen.stale,
-    })
+    Ok(HealthOf::bot(&*context.view.fleet().await?, &bot)?)
 }
 
 async fn session_health(context: Context, session: String) -> Result<Arc<SessionHealth>, Problem> {

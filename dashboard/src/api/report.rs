@@ -10,11 +10,9 @@
 //! [filters]: super::filter
 
 use bytes::Bytes;
-use fleet_coordinator::index::{Cursor, Page, PageQuery};
-use fleet_coordinator::report::{Format, Report, ReportHead};
-use fleet_coordinator::store::Findings;
+use fleet_coordinator::answer::{Reporting, STEP};
+use fleet_coordinator::report::Format;
 use fleet_worker_sdk::SessionId;
-use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use warp::filters::BoxedFilter;
@@ -23,14 +21,12 @@ use warp::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use warp::reply::{Reply, Response};
 use warp::{Filter, path};
 
-use super::filter::{self, Asked, FILTERS};
+use super::filter::{self, FILTERS};
 use super::problem::Problem;
 use super::query::{Query, id};
 use super::{method, raw_query, secure, with};
 use crate::context::Context;
 
-/// Findings read under one lock of the index: about a millisecond, and half a megabyte of text.
-const STEP: usize = 500;
 /// Steps made ahead of the client: one is on its way while the next is made.
 const AHEAD: usize = 1;
 /// Most findings of a report with a `limit`; without one it has all.
@@ -48,15 +44,6 @@ pub(crate) fn routes(context: &Context) -> BoxedFilter<(Response,)> {
         .boxed()
 }
 
-/// A report under way: what is still to be read and written.
-struct Writing {
-    report: Report,
-    findings: Findings,
-    query: PageQuery,
-    /// Findings still to be written; none for all.
-    left: Option<usize>,
-}
-
 async fn report(context: Context, session: String, query: String) -> Result<Response, Problem> {
     let session: SessionId = id(&session)?;
     let known: Vec<_> = FILTERS
@@ -66,55 +53,16 @@ async fn report(context: Context, session: String, query: String) -> Result<Resp
         .collect();
     let query = Query::parse(&query, &known)?;
     let format = query.read("format")?.unwrap_or(Format::Markdown);
-    let facts = context.store.facts(&session).await?;
-    let left = match query.one("limit")? {
+    let limit = match query.one("limit")? {
         Some(_) => Some(query.limit(STEP, MAX_LIMIT)?),
         None => None,
     };
-    let asked = filter::page(&context, &query, STEP, MAX_LIMIT).await?;
-    let findings = context.store.findings(&session).await?;
-    let repository = facts.session.repository.as_str().replace('/', "-");
-    let mut head = ReportHead {
-        health: Some(context.view.of_facts(&facts).health),
-        facts,
-        filter: in_words(&query),
-        total: 0,
-        generated: Timestamp::now(),
-    };
-    let response = match asked {
-        Asked::Nothing => {
-            let report = Report::new(format, head);
-            Response::new((report.begin() + &report.end(None)).into())
-        }
-        Asked::Page(mut query) => {
-            query.limit = step(left);
-            let first = findings.read().await.query(&query)?;
-            head.total = first.total;
-            let report = Report::new(format, head);
-            stream(
-                Writing {
-                    report,
-                    findings,
-                    query,
-                    left,
-                },
-                first,
-            )
-        }
-    };
-    Ok(named(response, format, &repository))
-}
-
-/// The filters in words, for the head of the report.
-fn in_words(query: &Query) -> String {
-    let words = FILTERS
-        .iter()
-        .flat_map(|name| query.all(name).map(move |value| format!("{name} {value}")));
-    words.collect::<Vec<_>>().join(", ")
-}
-
-fn step(left: Option<usize>) -> usize {
-    left.map_or(STEP, |left| left.min(STEP))
+    let asked = filter::asked(&query, STEP, MAX_LIMIT)?;
+    let settings = context.view.health_settings();
+    let report = Reporting::begin(&*context.store, settings, &session, format, &asked, limit);
+    let report = report.await?;
+    let repository = report.facts().session.repository.as_str().replace('/', "-");
+    Ok(named(stream(report), format, &repository))
 }
 
 fn named(mut response: Response, format: Format, repository: &str) -> Response {
@@ -134,55 +82,22 @@ fn named(mut response: Response, format: Format, repository: &str) -> Response {
 }
 
 /// The report as a body: written by a task of its own, as fast as the client reads.
-fn stream(writing: Writing, first: Page) -> Response {
+fn stream(report: Reporting) -> Response {
     let (to, from) = mpsc::channel(AHEAD);
-    tokio::spawn(write(writing, first, to));
+    tokio::spawn(write(report, to));
     warp::reply::stream(ReceiverStream::new(from)).into_response()
 }
 
-/// Writes page after page. A client that went away ends it; an index that refuses its own cursor
+/// Writes part after part. A client that went away ends it; an index that refuses its own cursor
 /// breaks the body off, which the client sees as an incomplete transfer.
-async fn write(
-    mut writing: Writing,
-    mut page: Page,
-    to: mpsc::Sender<Result<Bytes, fleet_worker_sdk::Error>>,
-) {
-    if to.send(Ok(writing.report.begin().into())).await.is_err() {
-        return;
-    }
-    loop {
-        let rows = writing.report.rows(&page.findings);
-        if to.send(Ok(rows.into())).await.is_err() {
+async fn write(mut report: Reporting, to: mpsc::Sender<Result<Bytes, fleet_worker_sdk::Error>>) {
+    while let Some(part) = report.next().await.transpose() {
+        let broken = part.is_err();
+        if let Err(error) = &part {
+            tracing::warn!(%error, "report broke off");
+        }
+        if to.send(part.map(Bytes::from)).await.is_err() || broken {
             return;
         }
-        let next = page.next.take();
-        let Some(cursor) = writing.goes_on(next.as_ref(), page.findings.len()) else {
-            let _gone = to.send(Ok(writing.report.end(next.as_ref()).into())).await;
-            return;
-        };
-        writing.query.after = Some(cursor);
-        let read = writing.findings.read().await.query(&writing.query);
-        page = match read {
-            Ok(page) => page,
-            Err(error) => {
-                tracing::warn!(%error, "report broke off");
-                let _gone = to.send(Err(error)).await;
-                return;
-            }
-        };
-    }
-}
-
-impl Writing {
-    /// Where to read on, after `written` more findings; none when the report is whole.
-    fn goes_on(&mut self, next: Option<&Cursor>, written: usize) -> Option<Cursor> {
-        if let Some(left) = &mut self.left {
-            *left = left.saturating_sub(written);
-            self.query.limit = step(Some(*left));
-            if *left == 0 {
-                return None;
-            }
-        }
-        next.cloned()
     }
 }

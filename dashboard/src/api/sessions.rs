@@ -11,11 +11,9 @@
 
 use std::time::Duration;
 
-use fleet_coordinator::health::Health;
-use fleet_coordinator::model::{Session, SessionFacts};
-use fleet_coordinator::store::{SessionCursor, SessionQuery};
+use fleet_coordinator::answer::{SessionPage, SessionView};
+use fleet_coordinator::store::SessionQuery;
 use fleet_worker_sdk::{OpenSession, Opened, ProducerId, Progress, SessionId, Version};
-use serde::Serialize;
 use serde_json::{Value, json};
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
@@ -79,23 +77,6 @@ fn waiting(context: &Context) -> BoxedFilter<(Response,)> {
     progress.or(changed).unify().or(last).unify().boxed()
 }
 
-/// A page of sessions.
-#[derive(Debug, Serialize)]
-pub(crate) struct SessionPage {
-    /// The sessions, latest change first.
-    pub(crate) sessions: Vec<Session>,
-    /// Where the next page begins, if there is one.
-    pub(crate) next: Option<String>,
-}
-
-/// Facts with the health they make.
-#[derive(Serialize)]
-struct Described {
-    #[serde(flatten)]
-    facts: SessionFacts,
-    health: Health,
-}
-
 async fn list(context: Context, query: String) -> Result<SessionPage, Problem> {
     let query = Query::parse(&query, &["repository", "limit", "cursor"])?;
     page(&context, &query, PAGE).await
@@ -107,43 +88,17 @@ pub(crate) async fn page(
     query: &Query,
     size: usize,
 ) -> Result<SessionPage, Problem> {
-    let limit = query.limit(size, MAX_PAGE)?;
     let asked = SessionQuery {
         repository: query.read("repository")?,
-        after: query.one("cursor")?.map(cursor).transpose()?,
-        limit: limit + 1, // one more tells whether there is a next page
+        after: query.read("cursor")?,
+        limit: query.limit(size, MAX_PAGE)?,
     };
-    let mut sessions = context.store.sessions(&asked).await?;
-    let more = sessions.len() > limit;
-    sessions.truncate(limit);
-    let next = sessions
-        .last()
-        .filter(|_| more)
-        .map(|last| format!("{}.{}", last.changed.as_millisecond(), last.id));
-    Ok(SessionPage { sessions, next })
+    Ok(SessionPage::read(&*context.store, &asked).await?)
 }
 
-fn cursor(text: &str) -> Result<SessionCursor, Problem> {
-    let parts = text.split_once('.').and_then(|(time, session)| {
-        let changed_ms = time.parse().ok()?;
-        let session = SessionId::new(session).ok()?;
-        Some(SessionCursor {
-            changed_ms,
-            session,
-        })
-    });
-    parts.ok_or_else(|| {
-        Problem::invalid(
-            "query parameter `cursor`",
-            "it is not the `next` of a page of sessions",
-        )
-    })
-}
-
-async fn one(context: Context, session: String) -> Result<Described, Problem> {
+async fn one(context: Context, session: String) -> Result<SessionView, Problem> {
     let facts = context.store.facts(&id(&session)?).await?;
-    let health = context.view.of_facts(&facts).health;
-    Ok(Described { facts, health })
+    Ok(SessionView::of(facts, context.view.health_settings()))
 }
 
 async fn opened(context: Context, open: OpenSession) -> Result<Opened, Problem> {

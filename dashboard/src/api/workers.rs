@@ -6,11 +6,9 @@
 //! - `POST workers/{id}/command`: `{"command": "quiet" | "terminate"}`, delivered with the
 //!   worker's next beat; 204.
 
-use fleet_coordinator::lifecycle::{Liveness, is_stuck, liveness};
-use fleet_coordinator::model::Worker;
+use fleet_coordinator::answer::Workers;
 use fleet_worker_sdk::{Beat, BeatAnswer, Command, WorkerId};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde::Deserialize;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 use warp::{Filter, path};
@@ -39,32 +37,14 @@ pub(crate) fn routes(context: &Context) -> BoxedFilter<(Response,)> {
     list.or(beat).unify().or(command).unify().boxed()
 }
 
-/// A worker and what is inferred about it.
-#[derive(Serialize)]
-struct Seen {
-    #[serde(flatten)]
-    worker: Worker,
-    liveness: Liveness,
-    /// It beats, has sessions, and gets nothing done.
-    stuck: bool,
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Order {
     command: Command,
 }
 
-async fn list(context: Context) -> Result<Value, Problem> {
-    let now = context.store.now().await?;
-    let settings = context.view.health_settings();
-    let workers = context.store.workers().await?;
-    let seen = workers.into_iter().map(|worker| Seen {
-        liveness: liveness(&worker, worker.last_beat, now, settings),
-        stuck: is_stuck(&worker, now, settings),
-        worker,
-    });
-    Ok(json!({"workers": seen.collect::<Vec<_>>()}))
+async fn list(context: Context) -> Result<Workers, Problem> {
+    Ok(Workers::read(&*context.store, context.view.health_settings()).await?)
 }
 
 async fn heard(context: Context, beat: Beat) -> Result<BeatAnswer, Problem> {

@@ -86,7 +86,7 @@ async fn fleet(
             } else {
                 format!("&{kept}")
             };
-            format!("/?cursor={}{kept}", encode(&next))
+            format!("/?cursor={}{kept}", encode(&next.to_string()))
         }),
     })
 }

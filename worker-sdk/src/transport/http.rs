@@ -154,15 +154,24 @@ impl HttpWriter {
         })
     }
 
-    async fn answer(&self, request: RequestBuilder) -> Result<Vec<u8>> {
+    /// Sends a request and answers with the response, its body unread: for answers that are
+    /// streamed, or empty.
+    ///
+    /// # Errors
+    /// As [`Self::send`], but for the body.
+    pub async fn respond(&self, request: RequestBuilder) -> Result<Response> {
         let response = request.send().await.map_err(|e| self.unreachable(e))?;
         let status = response.status();
-        let body = self.body(response).await?;
         if status.is_success() {
-            Ok(body)
-        } else {
-            Err(self.refusal(status, &body))
+            return Ok(response);
         }
+        let body = self.body(response).await?;
+        Err(self.refusal(status, &body))
+    }
+
+    async fn answer(&self, request: RequestBuilder) -> Result<Vec<u8>> {
+        let response = self.respond(request).await?;
+        self.body(response).await
     }
 
     async fn body(&self, mut response: Response) -> Result<Vec<u8>> {

@@ -1,0 +1,122 @@
+//! A fleet read in its store.
+
+use async_trait::async_trait;
+use fleet_worker_sdk::{BotId, Command, Result, SessionId, Tier, WorkerId};
+use futures_util::StreamExt;
+use tokio::sync::Mutex;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+
+use super::{MAX_FINDINGS, MAX_SESSIONS, Reader, ReportQuery, ReportStream};
+use crate::answer::{Bots, FindingsQuery, HealthOf, Reporting, SessionPage, SessionView, Workers};
+use crate::health::Settings;
+use crate::index::Page;
+use crate::model::Update;
+use crate::store::{SessionQuery, SharedStore};
+use crate::view::{FleetHealth, SessionHealth, fleet_health, session_health};
+
+/// Reads a store, and makes of it what a dashboard would.
+pub struct DirectReader {
+    store: SharedStore,
+    settings: Settings,
+    updates: Mutex<Receiver<Update>>,
+}
+
+impl DirectReader {
+    /// A reader of `store`, with the scores that `settings` make. Hears its hints from now on.
+    pub fn new(store: SharedStore, settings: Settings) -> Self {
+        Self {
+            updates: Mutex::new(store.updates()),
+            store,
+            settings,
+        }
+    }
+}
+
+#[async_trait]
+impl Reader for DirectReader {
+    fn address(&self) -> String {
+        self.store.address()
+    }
+
+    async fn sessions(&self, query: &SessionQuery) -> Result<SessionPage> {
+        let query = SessionQuery {
+            limit: query.limit.clamp(1, MAX_SESSIONS),
+            ..query.clone()
+        };
+        SessionPage::read(&*self.store, &query).await
+    }
+
+    async fn session(&self, session: &SessionId) -> Result<SessionView> {
+        let facts = self.store.facts(session).await?;
+        Ok(SessionView::of(facts, &self.settings))
+    }
+
+    async fn session_health(&self, session: &SessionId) -> Result<SessionHealth> {
+        let facts = self.store.facts(session).await?;
+        Ok(session_health(&facts, &self.settings))
+    }
+
+    async fn findings(&self, session: &SessionId, query: &FindingsQuery) -> Result<Page> {
+        let mut query = query.clone();
+        query.page.limit = query.page.limit.clamp(1, MAX_FINDINGS);
+        query.read(&*self.store, session).await
+    }
+
+    async fn report(&self, session: &SessionId, query: &ReportQuery) -> Result<ReportStream> {
+        let ReportQuery {
+            format,
+            findings,
+            limit,
+        } = query;
+        let report = Reporting::begin(
+            &*self.store,
+            &self.settings,
+            session,
+            *format,
+            findings,
+            *limit,
+        );
+        let parts = futures_util::stream::try_unfold(report.await?, |mut report| async {
+            let part = report.next().await?;
+            Ok(part.map(|part| (part.into(), report)))
+        });
+        Ok(parts.boxed())
+    }
+
+    async fn health(&self) -> Result<FleetHealth> {
+        fleet_health(&*self.store, &self.settings).await
+    }
+
+    async fn tier_health(&self, tier: Tier) -> Result<HealthOf> {
+        let (fleet, bots) = tokio::try_join!(self.health(), self.store.bots())?;
+        HealthOf::tier(&fleet, bots, tier)
+    }
+
+    async fn bot_health(&self, bot: &BotId) -> Result<HealthOf> {
+        HealthOf::bot(&self.health().await?, bot)
+    }
+
+    async fn bots(&self) -> Result<Bots> {
+        let bots = self.store.bots().await?;
+        Ok(Bots { bots })
+    }
+
+    async fn workers(&self) -> Result<Workers> {
+        Workers::read(&*self.store, &self.settings).await
+    }
+
+    async fn command(&self, worker: &WorkerId, command: Command) -> Result<()> {
+        self.store.command(worker, command).await
+    }
+
+    async fn changed(&self) {
+        let mut updates = self.updates.lock().await;
+        if let Err(RecvError::Closed) = updates.recv().await {
+            // No more hints will come; the caller looks again by its own clock.
+            std::future::pending::<()>().await;
+        }
+        // All that came at once is one reason to look.
+        while let Ok(_) | Err(TryRecvError::Lagged(_)) = updates.try_recv() {}
+    }
+}

@@ -1,0 +1,72 @@
+//! A fleet as a person asks about it: through a dashboard, or in its store. Both answer the same.
+
+mod direct;
+
+mod http;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use fleet_worker_sdk::{BotId, Command, Result, SessionId, Tier, WorkerId};
+use futures_util::stream::BoxStream;
+
+pub use direct::DirectReader;
+pub use http::HttpReader;
+
+use crate::answer::{Bots, FindingsQuery, HealthOf, SessionPage, SessionView, Workers};
+use crate::index::Page;
+use crate::report::Format;
+use crate::store::SessionQuery;
+use crate::view::{FleetHealth, SessionHealth};
+
+/// Most findings on one page: with the largest findings an answer stays below 13 MiB, which the
+/// client of the HTTP API reads.
+pub const MAX_FINDINGS: usize = 200;
+/// Most sessions on one page: with the most executions an answer stays below 16 MiB.
+pub const MAX_SESSIONS: usize = 200;
+
+/// What a report is written of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportQuery {
+    /// The form.
+    pub format: Format,
+    /// Which findings; its `limit` is not looked at.
+    pub findings: FindingsQuery,
+    /// At most so many findings; all when none.
+    pub limit: Option<usize>,
+}
+
+/// A report as it arrives.
+pub type ReportStream = BoxStream<'static, Result<Bytes>>;
+
+/// What a person asks of a fleet. Every method fails as the store does, and with
+/// `Error::NotFound` where what is named is not there.
+#[async_trait]
+pub trait Reader: Send + Sync {
+    /// Where it reads, without secrets.
+    fn address(&self) -> String;
+    /// Sessions, latest change first; a limit over [`MAX_SESSIONS`] is brought down to it.
+    async fn sessions(&self, query: &SessionQuery) -> Result<SessionPage>;
+    /// A session's facts and the health they make.
+    async fn session(&self, session: &SessionId) -> Result<SessionView>;
+    /// A session's health and its halves.
+    async fn session_health(&self, session: &SessionId) -> Result<SessionHealth>;
+    /// A page of findings; a limit over [`MAX_FINDINGS`] is brought down to it.
+    async fn findings(&self, session: &SessionId, query: &FindingsQuery) -> Result<Page>;
+    /// A report, as it is written.
+    async fn report(&self, session: &SessionId, query: &ReportQuery) -> Result<ReportStream>;
+    /// The fleet's health, with that of tiers and bots.
+    async fn health(&self) -> Result<FleetHealth>;
+    /// A tier's health, with that of its bots.
+    async fn tier_health(&self, tier: Tier) -> Result<HealthOf>;
+    /// A bot's health.
+    async fn bot_health(&self, bot: &BotId) -> Result<HealthOf>;
+    /// Registered bots.
+    async fn bots(&self) -> Result<Bots>;
+    /// Workers, and whether they live.
+    async fn workers(&self) -> Result<Workers>;
+    /// Gives a worker a command, delivered with its next beat.
+    async fn command(&self, worker: &WorkerId, command: Command) -> Result<()>;
+    /// Waits until something may have changed: at the next hint of a store, after a second where
+    /// hints are not heard. Hints between two calls are kept.
+    async fn changed(&self);
+}
