@@ -3,8 +3,8 @@
 //! The map, in the order data flows:
 //!
 //! 1. [`model`]: what is read back from a store.
-//! 2. [`index`]: a session's findings in memory; [`health`], [`lifecycle`], [`summary`], [`report`]:
-//!    pure functions of stored state and time.
+//! 2. [`index`]: a session's findings in memory; [`series`]: what a bot usually does; [`health`],
+//!    [`lifecycle`], [`anomaly`], [`summary`], [`report`]: pure functions of stored state and time.
 //! 3. [`store`]: the traits and the two stores, embedded and Redis; [`import`]: a report into one.
 //! 4. [`maintain`]: the loop that recomputes what changed.
 //! 5. [`view`]: the cached view that dashboards read; [`answer`]: the shapes of what is asked and
@@ -15,6 +15,9 @@ pub mod model;
 
 pub mod index;
 
+pub mod series;
+
+pub mod anomaly;
 pub mod health;
 pub mod lifecycle;
 pub mod report;

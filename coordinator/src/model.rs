@@ -219,6 +219,9 @@ pub struct Run {
     pub duration_ms: u64,
     /// Findings received.
     pub findings: u64,
+    /// Findings that the session had of the bot when it finished, by severity.
+    #[serde(default)]
+    pub tally: Tally,
 }
 
 /// Sums over every session of the fleet, kept partition by partition and merged.

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{Counts, Rollup, Run, Worker};
+use crate::model::{Counts, Rollup, Run, Tally, Worker};
 
 fn counts(rows: &[(WeightClass, &str, u64)]) -> Counts {
     let by_rule = rows
@@ -51,6 +51,7 @@ fn run(second: usize, outcome: ExecutionState) -> Run {
         ended: at(i64::try_from(second).unwrap()),
         duration_ms: 10,
         findings: 0,
+        tally: Tally::default(),
     }
 }
 

@@ -77,6 +77,11 @@ impl Stored {
         version
     }
 
+    /// What the session has of `bot`, by severity.
+    pub(super) fn tally(&self, bot: &BotId) -> Tally {
+        self.counts.by_bot.get(bot).copied().unwrap_or_default()
+    }
+
     /// The execution of `bot`.
     pub(super) fn execution(&self, bot: &BotId) -> Option<&Execution> {
         let at = self.place(bot).ok()?;

@@ -232,6 +232,10 @@ impl State {
     /// Adds an execution that ran to its bot's series.
     fn finished(&mut self, session: &SessionId, execution: &Execution, now: Timestamp) {
         let took = now.duration_since(execution.started.unwrap_or(now));
+        let tally = self
+            .sessions
+            .get(session)
+            .map(|stored| stored.tally(&execution.bot));
         let run = Run {
             session: session.clone(),
             attempt: execution.attempt,
@@ -240,6 +244,7 @@ impl State {
             ended: now,
             duration_ms: u64::try_from(took.as_millis()).unwrap_or(0),
             findings: execution.pushed,
+            tally: tally.unwrap_or_default(),
         };
         let runs = self.runs.entry(execution.bot.clone()).or_default();
         runs.push_back(run);

@@ -133,5 +133,12 @@ pub(super) fn run(id: &str, fields: &Fields) -> Result<Run> {
         ended: timestamp(milliseconds)?,
         duration_ms: count_of(fields, "d")?,
         findings: count_of(fields, "n")?,
+        tally: Tally {
+            error: count_of(fields, "e")?,
+            warning: count_of(fields, "w")?,
+            info: count_of(fields, "i")?,
+            suggestion: count_of(fields, "g")?,
+            suppressed: count_of(fields, "u")?,
+        },
     })
 }

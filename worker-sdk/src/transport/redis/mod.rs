@@ -203,6 +203,7 @@ impl Write for RedisWriter {
             keys.producer(partition, &transition.producer),
             keys.runs(partition, bot),
             keys.baselines(partition),
+            keys.counts(session),
         ];
         let mut command = fcall("fleet_execution_1", &keys);
         command

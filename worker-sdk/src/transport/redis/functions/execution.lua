@@ -91,15 +91,18 @@ end
 
 -- Adds a finished run to the bot's series, and makes a whole one the baseline of its scope.
 local function finished(keys, session, repository, ref, x)
+  local counted = redis.call('HMGET', keys[7], 'b:error:' .. x.bot, 'b:warning:' .. x.bot, 'b:info:' .. x.bot,
+    'b:suggestion:' .. x.bot, 'b:suppressed:' .. x.bot)
   redis.call('XADD', keys[5], 'MAXLEN', '~', RUNS_LENGTH, '*', 's', session, 'a', x.attempt, 'o', x.state,
-    'p', x.partial and 1 or 0, 'd', int(x.ended - (x.started or x.ended)), 'n', int(x.pushed))
+    'p', x.partial and 1 or 0, 'd', int(x.ended - (x.started or x.ended)), 'n', int(x.pushed),
+    'e', counted[1] or 0, 'w', counted[2] or 0, 'i', counted[3] or 0, 'g', counted[4] or 0, 'u', counted[5] or 0)
   if x.state == 'completed' and not x.partial then
     redis.call('HSET', keys[6], repository .. ' ' .. x.bot .. ' ' .. ref, session)
   end
 end
 
 -- fleet_execution_1: changes an execution.
--- KEYS: session, sessions, feed, producer, runs, baselines
+-- KEYS: session, sessions, feed, producer, runs, baselines, counts
 -- ARGV: session id, bot, sequence (0: unsequenced), attempt, change (start, complete, fail, skip,
 --       lost), worker or '', reopen 0/1, pushed, partial 0/1, reason
 -- Answers the execution as JSON; refuses with NOTFOUND, GAP, CONFLICT or INVALID.
