@@ -167,6 +167,7 @@ pub fn report_head(index: &Index) -> ReportHead {
         health: Some(Health {
             score: Some(71.2),
             status: Status::Degraded,
+            band: Status::Degraded,
             reason: "errors are open".to_owned(),
             coverage: 1.0,
             breakdown: Vec::new(),

@@ -30,8 +30,14 @@ impl Context {
     /// # Errors
     /// As [`Metrics::new`].
     pub fn new(store: SharedStore, settings: Settings) -> prometheus::Result<Self> {
+        let cached = ViewSettings {
+            health: settings.health.clone(),
+            ttl: settings.cache_ttl,
+            sessions: settings.cache_sessions,
+            ..ViewSettings::default()
+        };
         Ok(Self {
-            view: View::new(Arc::clone(&store), ViewSettings::default()),
+            view: View::new(Arc::clone(&store), cached),
             store,
             coordinator: None,
             settings: Arc::new(settings),

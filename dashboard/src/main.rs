@@ -124,7 +124,11 @@ fn store(settings: &Settings) -> anyhow::Result<SharedStore> {
 /// Starts the coordinator that an embedded store has to itself.
 fn coordinate(context: &mut Context, ended: &CancellationToken) -> JoinHandle<()> {
     let store = Arc::clone(&context.store);
-    let coordinator = Arc::new(Coordinator::new(store, CoordinatorSettings::default()));
+    let settings = CoordinatorSettings {
+        health: context.settings.health.clone(),
+        ..CoordinatorSettings::default()
+    };
+    let coordinator = Arc::new(Coordinator::new(store, settings));
     *context = context.clone().coordinated_by(Arc::clone(&coordinator));
     let ended = ended.clone();
     tokio::spawn(async move { coordinator.run(ended).await })

@@ -77,7 +77,11 @@ async fn run(config: &Config) -> anyhow::Result<ExitCode> {
     tracing::info!(store = %store.address(), version = env!("CARGO_PKG_VERSION"), "coordinating");
     let shutdown = CancellationToken::new();
     tokio::spawn(signals.watch(shutdown.clone()));
-    let coordinator = Coordinator::new(store, CoordinatorSettings::default());
+    let settings = CoordinatorSettings {
+        health: config.health.clone(),
+        ..CoordinatorSettings::default()
+    };
+    let coordinator = Coordinator::new(store, settings);
     let drained = tokio::select! {
         () = coordinator.run(shutdown.clone()) => true,
         () = too_late(&shutdown, config) => false,

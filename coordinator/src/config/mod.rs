@@ -3,6 +3,8 @@
 
 pub mod shared;
 
+pub mod health;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,10 +12,12 @@ use fleet_worker_sdk::keys::DEFAULT_NAMESPACE;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
+use crate::health::Settings;
 use crate::logging::LogFormat;
 use crate::store::OpenOptions;
 use shared::{filter, log_format, namespace, partitions};
 
+pub use health::RawHealth;
 pub use shared::{ConfigError, StoreAddress, read_file};
 
 /// Time to finish what is in hand when told to stop: 25 s, below the 30 s after which Kubernetes
@@ -67,6 +71,9 @@ pub struct Raw {
     /// `text` or `json` [default: text].
     #[arg(long, env = "FLEET_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<String>,
+    /// How scores are made; in the file only. Last, for a TOML table ends what stands above it.
+    #[arg(skip)]
+    pub health: Option<RawHealth>,
 }
 
 impl std::fmt::Debug for Raw {
@@ -87,6 +94,7 @@ impl Raw {
             drain_ms: self.drain_ms.or(file.drain_ms),
             log: self.log.or(file.log),
             log_format: self.log_format.or(file.log_format),
+            health: self.health.or(file.health),
         }
     }
 }
@@ -115,6 +123,8 @@ pub struct Config {
     pub log: String,
     /// How it is written.
     pub log_format: LogFormat,
+    /// How scores are made.
+    pub health: Settings,
 }
 
 impl Config {
@@ -135,6 +145,7 @@ impl Config {
             drain: drain(raw.drain_ms)?,
             log,
             log_format: log_format(raw.log_format.as_deref())?,
+            health: raw.health.clone().unwrap_or_default().checked()?,
         })
     }
 
@@ -155,6 +166,7 @@ impl Config {
             drain_ms: u64::try_from(self.drain.as_millis()).ok(),
             log: Some(self.log.clone()),
             log_format: Some(self.log_format.as_str().to_owned()),
+            health: Some(RawHealth::shown(&self.health)),
         }
     }
 }

@@ -1,35 +1,89 @@
 //! A bot's health: is the analyser well, whatever it finds?
 //!
-//! The weighted mean of the known parts: success, an exponentially weighted mean of its runs
-//! (weight 0.50), and the freshness of its heartbeats (0.20). Durations and output are weighed
-//! when their series are kept.
+//! B = the weighted mean of the known parts: success, an exponentially weighted mean of its runs
+//! (weight 0.50); the freshness of its heartbeats (0.20); how usual the duration (0.15) and the
+//! output (0.15) of its latest complete run were.
 
 use fleet_worker_sdk::{BotId, ExecutionState, WorkerState};
 use jiff::Timestamp;
 
 use super::parts::{Share, weigh};
-use super::{Health, Settings, Status};
+use super::{Firing, Health, Settings, Status};
 use crate::model::{Run, Worker};
+
+/// The part that says how its runs ended.
+pub const SUCCESS: &str = "success";
+
+/// How usual the latest value of a bot's series was.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Normality {
+    /// 0-100: 100 up to |z| = 2, 0 from |z| = 6 on.
+    pub value: f64,
+    /// It in words: `findings 146, expected 102 +- 5 (z = 8.8, 121 samples)`.
+    pub text: String,
+}
+
+/// All that a bot's health is made of.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BotFacts<'a> {
+    /// Its finished executions, in any order.
+    pub runs: &'a [Run],
+    /// Its workers: the liveliest decides, so several processes of a bot are as good as one.
+    pub pulse: Pulse,
+    /// How usual the duration of its latest complete run was; none while that is being learned.
+    pub duration: Option<&'a Normality>,
+    /// The same of the number of its findings.
+    pub output: Option<&'a Normality>,
+    /// The worst alert that fires about it.
+    pub firing: Option<&'a Firing>,
+}
+
+/// When a bot was heard last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pulse {
+    /// The latest heartbeat among its workers that have not stopped; none when there are none.
+    pub last_beat: Option<Timestamp>,
+}
+
+impl Pulse {
+    /// The pulse that `workers` make.
+    pub fn of<'a>(workers: impl IntoIterator<Item = &'a Worker>) -> Self {
+        let mut pulse = Self::default();
+        for worker in workers {
+            pulse.hear(worker);
+        }
+        pulse
+    }
+
+    /// Counts a worker in.
+    pub fn hear(&mut self, worker: &Worker) {
+        if worker.state != WorkerState::Stopped {
+            self.last_beat = self.last_beat.max(Some(worker.last_beat));
+        }
+    }
+}
 
 /// The health of `bot` at `now`. Runs are taken in order of (time, session), however they come.
 pub fn bot(
     bot: &BotId,
-    runs: &[Run],
-    workers: &[Worker],
+    facts: &BotFacts<'_>,
     previous: Option<Status>,
     now: Timestamp,
     settings: &Settings,
 ) -> Health {
     let link = format!("/api/v1/health/bots/{bot}");
-    let shares = vec![
-        success(runs, settings).link(&link),
-        freshness(workers, now, settings).link(&link),
+    let shares = [
+        success(facts.runs, settings),
+        freshness(facts.pulse, now, settings),
+        normality("duration", facts.duration, settings.duration),
+        normality("output", facts.output, settings.output),
     ];
+    let shares = shares.map(|share| share.link(&link)).into();
     let mut health = weigh(shares, previous, settings);
     if health.score.is_none() {
         "it has neither run nor sent a heartbeat".clone_into(&mut health.reason);
     }
-    health
+    health.alerted(facts.firing)
 }
 
 /// 100 for a run that ended well, 0 for one that failed; the mean of the runs, each weighing
@@ -57,16 +111,13 @@ fn success(runs: &[Run], settings: &Settings) -> Share {
         0 => "it has not run yet".to_owned(),
         n => format!("{failed} of the last {n} runs failed, recent ones counting more"),
     };
-    Share::new("success", average, settings.success, why)
+    Share::new(SUCCESS, average, settings.success, why)
 }
 
 /// 100 while its freshest worker beats, falling to 0 when that is dead; unknown for a bot none of
 /// whose workers should be alive.
-fn freshness(workers: &[Worker], now: Timestamp, settings: &Settings) -> Share {
-    let live = workers
-        .iter()
-        .filter(|worker| worker.state != WorkerState::Stopped);
-    let Some(last) = live.map(|worker| worker.last_beat).max() else {
+fn freshness(pulse: Pulse, now: Timestamp, settings: &Settings) -> Share {
+    let Some(last) = pulse.last_beat else {
         return Share::new(
             "heartbeats",
             None,
@@ -86,4 +137,12 @@ fn freshness(workers: &[Worker], now: Timestamp, settings: &Settings) -> Share {
         settings.freshness,
         format!("the last heartbeat is {age:.0} s old"),
     )
+}
+
+/// How usual the latest value was; unknown while that is being learned.
+fn normality(part: &str, known: Option<&Normality>, weight: f64) -> Share {
+    match known {
+        Some(known) => Share::new(part, Some(known.value), weight, known.text.clone()),
+        None => Share::new(part, None, weight, "what is usual is still being learned"),
+    }
 }

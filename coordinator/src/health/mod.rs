@@ -20,15 +20,19 @@ pub mod rollup;
 use serde::{Deserialize, Serialize};
 
 pub use settings::Settings;
-pub use status::Status;
+pub use status::{Firing, Status};
 
 /// A score that explains itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Health {
     /// 0-100; none when nothing is known.
     pub score: Option<f64>,
-    /// The band the score is in, or worse.
+    /// The worst of the band, the worst alert that fires, and critical where everything failed.
     pub status: Status,
+    /// The band of the score alone, left only some points above its edge: what the next band is
+    /// computed from.
+    #[serde(default)]
+    pub band: Status,
     /// Why the status is what it is, in one sentence.
     pub reason: String,
     /// Share of the parts' weight that was known, 0-1.
@@ -61,10 +65,24 @@ impl Health {
         Self {
             score: None,
             status: Status::Unknown,
+            band: Status::Unknown,
             reason: reason.into(),
             coverage: 0.0,
             breakdown: Vec::new(),
         }
+    }
+
+    /// With the status of the worst alert that fires about it, where that is worse. An alert about
+    /// something of which nothing else is known makes its status known, not its score.
+    #[must_use]
+    pub fn alerted(mut self, firing: Option<&Firing>) -> Self {
+        if let Some(firing) = firing
+            && firing.status.worse(self.status) != self.status
+        {
+            self.status = firing.status;
+            self.reason = format!("{} because of an alert: {}", firing.status, firing.reason);
+        }
+        self
     }
 }
 

@@ -66,6 +66,7 @@ pub fn weigh(shares: Vec<Share>, previous: Option<Status>, settings: &Settings) 
     Health {
         score: Some(score),
         status,
+        band: status,
         reason: reason(score, status, &breakdown),
         coverage: known / all,
         breakdown,

@@ -66,7 +66,10 @@ pub fn quality(counts: &Counts, previous: Option<Status>, settings: &Settings) -
             part(
                 (*rule).to_owned(),
                 *load,
-                format!("{n} open of class {class} weigh {load:.1}"),
+                format!(
+                    "{n} open of class {class}: {} x (1 + log2 {n}) = {load:.1}",
+                    settings.weight(*class)
+                ),
             )
         })
         .collect();
@@ -92,6 +95,7 @@ pub fn quality(counts: &Counts, previous: Option<Status>, settings: &Settings) -
     Health {
         score: Some(score),
         status,
+        band: status,
         reason,
         coverage: 1.0,
         breakdown,

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use fleet_worker_sdk::{BotId, Execution, ExecutionState, Tier};
 
+use super::bot::SUCCESS;
 use super::parts::{Share, weigh};
 use super::quality::quality;
-use super::{Health, Settings, Status};
+use super::{Firing, Health, Settings, Status};
 use crate::model::{Counts, Rollup};
 
 /// A session's health and its two halves.
@@ -88,6 +89,7 @@ fn executions_failed(executions: &[Execution]) -> bool {
 /// A tier: the mean of its bots. One whose bots all fail is critical whatever the number says.
 pub fn tier(
     bots: &BTreeMap<BotId, &Health>,
+    firing: Option<&Firing>,
     previous: Option<Status>,
     settings: &Settings,
 ) -> Health {
@@ -98,10 +100,8 @@ pub fn tier(
     let health = weigh(bots.iter().map(share).collect(), previous, settings);
     let mut known = bots.values().filter(|health| health.score.is_some());
     let any = known.clone().next().is_some();
-    all_failed(
-        health,
-        any && known.all(|health| health.status == Status::Critical),
-    )
+    let failed = any && known.all(|health| has_failed(health, settings));
+    all_failed(health, failed).alerted(firing)
 }
 
 /// The fleet: half the mean of its bots, half the mean quality of its repositories.
@@ -109,6 +109,7 @@ pub fn fleet(
     bots: &BTreeMap<BotId, Health>,
     tiers: &BTreeMap<Tier, Health>,
     rollup: &Rollup,
+    firing: Option<&Firing>,
     previous: Option<Status>,
     settings: &Settings,
 ) -> Health {
@@ -138,10 +139,17 @@ pub fn fleet(
     let health = weigh(halves, previous, settings);
     let mut known = tiers.values().filter(|tier| tier.score.is_some());
     let any = known.clone().next().is_some();
-    all_failed(
-        health,
-        any && known.all(|tier| tier.status == Status::Critical),
-    )
+    let failed = any && known.all(|tier| tier.status == Status::Critical);
+    all_failed(health, failed).alerted(firing)
+}
+
+/// Whether a bot has failed: its status is critical, or its success alone would be. Heartbeats
+/// save nobody: a process that lives, and fails whatever it is given, has failed.
+fn has_failed(health: &Health, settings: &Settings) -> bool {
+    let success = health.breakdown.iter().find(|part| part.part == SUCCESS);
+    let value = success.and_then(|part| part.value);
+    let fails = value.is_some_and(|value| Status::of(value, None, settings) == Status::Critical);
+    fails || health.status == Status::Critical
 }
 
 fn all_failed(mut health: Health, failed: bool) -> Health {

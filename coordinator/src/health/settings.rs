@@ -3,6 +3,11 @@
 use fleet_worker_sdk::{Error, Result, WeightClass};
 use jiff::SignedDuration;
 
+/// Largest weight: far above any that says something about another, and sums of them stay exact.
+const MAX_WEIGHT: f64 = 1_000.0;
+/// Largest H: beyond it no number of findings costs a point.
+const MAX_HALF: f64 = 1_000_000.0;
+
 /// Weights, bands and times of every score.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -10,6 +15,10 @@ pub struct Settings {
     pub success: f64,
     /// Weight of a bot's heartbeats among its parts.
     pub freshness: f64,
+    /// Weight of how usual the duration of its latest complete run was.
+    pub duration: f64,
+    /// Weight of how usual the number of findings of its latest complete run was.
+    pub output: f64,
     /// How much of the success average the latest run makes up, 0-1: at 0.2 the last ten runs are
     /// nine tenths of it.
     pub alpha: f64,
@@ -35,6 +44,8 @@ impl Default for Settings {
         Self {
             success: 0.5,
             freshness: 0.2,
+            duration: 0.15,
+            output: 0.15,
             alpha: 0.2,
             classes: [10.0, 5.0, 3.0, 1.0, 0.0],
             half: 50.0,
@@ -51,45 +62,77 @@ impl Settings {
     /// Refuses settings that make no scores.
     ///
     /// # Errors
-    /// `Error::Invalid` naming the setting.
+    /// `Error::Invalid` naming the setting, as it is written in a configuration file, and what is
+    /// allowed.
     pub fn check(&self) -> Result<()> {
-        let [healthy, degraded, unhealthy] = self.bands;
-        let faults = [
-            (
-                "success and freshness",
-                !(self.success >= 0.0
-                    && self.freshness >= 0.0
-                    && self.success + self.freshness > 0.0
-                    && (self.success + self.freshness).is_finite()),
-            ),
-            ("alpha", !(self.alpha > 0.0 && self.alpha <= 1.0)),
-            (
-                "classes",
-                !(self.classes.is_sorted_by(|worse, better| worse >= better)
-                    && self.classes.iter().all(|w| *w >= 0.0 && w.is_finite())),
-            ),
-            ("half", !(self.half > 0.0 && self.half.is_finite())),
-            (
-                "bands",
-                !(100.0 >= healthy
-                    && healthy > degraded
-                    && degraded > unhealthy
-                    && unhealthy > 0.0),
-            ),
-            ("hysteresis", !(0.0..=20.0).contains(&self.hysteresis)),
-            (
-                "stale_after and dead_after",
-                self.stale_after <= SignedDuration::ZERO || self.dead_after <= self.stale_after,
-            ),
-            ("stuck_after", self.stuck_after <= SignedDuration::ZERO),
-        ];
-        match faults.iter().find(|(_, wrong)| *wrong) {
-            Some((setting, _)) => Err(Error::invalid(
+        match self.fault() {
+            Some((setting, allowed)) => Err(Error::invalid(
                 format!("health setting {setting}"),
-                "it is out of range",
+                format!("it is out of range: {allowed}"),
             )),
             None => Ok(()),
         }
+    }
+
+    /// The first setting that makes no scores, and what is allowed.
+    pub fn fault(&self) -> Option<(&'static str, &'static str)> {
+        self.weight_fault().or_else(|| self.band_fault())
+    }
+
+    fn weight_fault(&self) -> Option<(&'static str, &'static str)> {
+        let weights = [self.success, self.freshness, self.duration, self.output];
+        let faults = [
+            (
+                "success, freshness, duration, output",
+                "weights are numbers from 0 to 1000, of which one is more",
+                weights.iter().all(|w| (0.0..=MAX_WEIGHT).contains(w))
+                    && weights.iter().any(|w| *w > 0.0),
+            ),
+            (
+                "alpha",
+                "it is above 0 and at most 1",
+                self.alpha > 0.0 && self.alpha <= 1.0,
+            ),
+            (
+                "classes",
+                "five weights from 0 to 1000, critical to suggestion, a worse class never less",
+                self.classes.is_sorted_by(|worse, better| worse >= better)
+                    && self.classes.iter().all(|w| (0.0..=MAX_WEIGHT).contains(w)),
+            ),
+            (
+                "half",
+                "it is above 0 and at most a million",
+                self.half > 0.0 && self.half <= MAX_HALF,
+            ),
+        ];
+        first_wrong(&faults)
+    }
+
+    fn band_fault(&self) -> Option<(&'static str, &'static str)> {
+        let [healthy, degraded, unhealthy] = self.bands;
+        let faults = [
+            (
+                "bands",
+                "three scores up to 100, each above the next, the last above 0",
+                100.0 >= healthy && healthy > degraded && degraded > unhealthy && unhealthy > 0.0,
+            ),
+            (
+                "hysteresis",
+                "it is from 0 to 20 points",
+                (0.0..=20.0).contains(&self.hysteresis),
+            ),
+            (
+                "stale-after-s and dead-after-s",
+                "a worker is stale after more than 0 s, and dead later than that",
+                self.stale_after > SignedDuration::ZERO && self.dead_after > self.stale_after,
+            ),
+            (
+                "stuck-after-s",
+                "it is more than 0 s",
+                self.stuck_after > SignedDuration::ZERO,
+            ),
+        ];
+        first_wrong(&faults)
     }
 
     /// What one finding of a class weighs.
@@ -103,4 +146,12 @@ impl Settings {
             WeightClass::Suggestion => suggestion,
         }
     }
+}
+
+/// The first of (setting, what is allowed, whether it is so) that is not so.
+fn first_wrong(
+    faults: &[(&'static str, &'static str, bool)],
+) -> Option<(&'static str, &'static str)> {
+    let wrong = faults.iter().find(|(.., right)| !right);
+    wrong.map(|(setting, allowed, _)| (*setting, *allowed))
 }

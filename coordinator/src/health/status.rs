@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::Settings;
 
 /// How well something is, best first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// 85 and above.
@@ -19,6 +21,7 @@ pub enum Status {
     /// Below 30, or everything failed.
     Critical,
     /// Nothing is known.
+    #[default]
     Unknown,
 }
 
@@ -31,6 +34,15 @@ impl Status {
             Self::Unhealthy => "unhealthy",
             Self::Critical => "critical",
             Self::Unknown => "unknown",
+        }
+    }
+
+    /// The worse of two; what is unknown is worse than nothing that is known.
+    #[must_use]
+    pub fn worse(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Unknown, known) | (known, Self::Unknown) => known,
+            (one, other) => one.max(other),
         }
     }
 
@@ -58,6 +70,15 @@ impl Status {
             Self::Critical
         }
     }
+}
+
+/// The worst alert that fires about something, as its status takes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Firing {
+    /// What the status is at best while it fires.
+    pub status: Status,
+    /// The alert in one sentence.
+    pub reason: String,
 }
 
 impl fmt::Display for Status {

@@ -71,6 +71,14 @@ fn worker(last_beat: Timestamp) -> Worker {
     }
 }
 
+fn bot_facts<'a>(runs: &'a [Run], workers: &'a [Worker]) -> bot::BotFacts<'a> {
+    bot::BotFacts {
+        runs,
+        pulse: bot::Pulse::of(workers),
+        ..bot::BotFacts::default()
+    }
+}
+
 #[track_caller]
 fn assert_explained(health: &Health) {
     if let Some(score) = health.score {
@@ -127,7 +135,7 @@ fn a_quality_names_its_worst_rules_and_sums_the_rest() {
 #[test]
 fn nothing_known_is_no_score() {
     let settings = Settings::default();
-    let none = bot::bot(&bot_id("a"), &[], &[], None, at(0), &settings);
+    let none = bot::bot(&bot_id("a"), &bot_facts(&[], &[]), None, at(0), &settings);
     assert_eq!((none.score, none.status), (None, Status::Unknown));
     let scores = rollup::session(&[], &Counts::default(), None, &settings);
     assert_eq!(scores.health.score, None);
@@ -135,6 +143,7 @@ fn nothing_known_is_no_score() {
         &BTreeMap::new(),
         &BTreeMap::new(),
         &Rollup::default(),
+        None,
         None,
         &settings,
     );
@@ -147,8 +156,7 @@ fn a_dead_bot_loses_its_heartbeats_share() {
     let runs = [run(0, ExecutionState::Completed)];
     let alive = bot::bot(
         &bot_id("hypatia"),
-        &runs,
-        &[worker(at(0))],
+        &bot_facts(&runs, &[worker(at(0))]),
         None,
         at(5),
         &settings,
@@ -156,8 +164,7 @@ fn a_dead_bot_loses_its_heartbeats_share() {
     assert_eq!(alive.score, Some(100.0));
     let dead = bot::bot(
         &bot_id("hypatia"),
-        &runs,
-        &[worker(at(0))],
+        &bot_facts(&runs, &[worker(at(0))]),
         None,
         at(60),
         &settings,
@@ -179,7 +186,7 @@ fn recent_failures_count_more() {
             .enumerate()
             .map(|(n, o)| run(n, *o))
             .collect();
-        bot::bot(&bot_id("a"), &runs, &[], None, at(9), &settings)
+        bot::bot(&bot_id("a"), &bot_facts(&runs, &[]), None, at(9), &settings)
             .score
             .unwrap()
     };
@@ -204,20 +211,23 @@ fn a_session_whose_bots_all_failed_is_critical() {
 fn an_all_failed_fleet_is_critical_even_with_good_code() {
     let settings = Settings::default();
     let runs = [run(0, ExecutionState::Failed)];
-    let health = bot::bot(&bot_id("a"), &runs, &[], None, at(1), &settings);
+    let health = bot::bot(&bot_id("a"), &bot_facts(&runs, &[]), None, at(1), &settings);
     let bots: BTreeMap<BotId, Health> = [(bot_id("a"), health)].into();
     let references = bots
         .iter()
         .map(|(id, health)| (id.clone(), health))
         .collect();
-    let tiers: BTreeMap<Tier, Health> =
-        [(Tier::Engine, rollup::tier(&references, None, &settings))].into();
+    let tiers: BTreeMap<Tier, Health> = [(
+        Tier::Engine,
+        rollup::tier(&references, None, None, &settings),
+    )]
+    .into();
     let rollup = Rollup {
         repositories: 2,
         quality_milli: 200_000,
         ..Rollup::default()
     };
-    let fleet = rollup::fleet(&bots, &tiers, &rollup, None, &settings);
+    let fleet = rollup::fleet(&bots, &tiers, &rollup, None, None, &settings);
     assert_eq!(fleet.status, Status::Critical);
     assert_explained(&fleet);
 }
@@ -333,7 +343,7 @@ proptest! {
         let runs: Vec<Run> = outcomes.iter().enumerate().map(|(n, ok)| run(n, state(ok))).collect();
         let mut backwards = runs.clone();
         backwards.reverse();
-        let score = |runs: &[Run]| bot::bot(&bot_id("a"), runs, &[], None, at(99), &settings).score;
+        let score = |runs: &[Run]| bot::bot(&bot_id("a"), &bot_facts(runs, &[]), None, at(99), &settings).score;
         prop_assert_eq!(score(&runs), score(&backwards));
     }
 

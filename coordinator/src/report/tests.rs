@@ -63,6 +63,7 @@ fn head() -> ReportHead {
         health: Some(Health {
             score: Some(71.25),
             status: Status::Degraded,
+            band: Status::Degraded,
             reason: "1 error is open".to_owned(),
             coverage: 1.0,
             breakdown: vec![Part {

@@ -51,10 +51,7 @@ pub struct SessionHealth {
 /// A session's health, from its facts alone.
 pub fn session_health(facts: &SessionFacts, settings: &Settings) -> SessionHealth {
     let session = &facts.session;
-    let previous = session
-        .derived
-        .as_ref()
-        .map(|derived| derived.health.status);
+    let previous = session.derived.as_ref().map(|derived| derived.health.band);
     let scores = rollup::session(&session.executions, &facts.counts, previous, settings);
     SessionHealth {
         session: session.id.clone(),
@@ -84,9 +81,14 @@ pub async fn fleet_health<S: Read + ?Sized>(store: &S, settings: &Settings) -> R
             .get(&registered.id)
             .map(Vec::as_slice)
             .unwrap_or_default();
+        let facts = bot::BotFacts {
+            runs,
+            pulse: bot::Pulse::of(workers),
+            ..bot::BotFacts::default()
+        };
         healths.insert(
             registered.id.clone(),
-            bot::bot(&registered.id, runs, workers, None, now, settings),
+            bot::bot(&registered.id, &facts, None, now, settings),
         );
     }
     let mut tiers = BTreeMap::new();
@@ -96,11 +98,11 @@ pub async fn fleet_health<S: Read + ?Sized>(store: &S, settings: &Settings) -> R
             .filter_map(|bot| Some((bot.id.clone(), healths.get(&bot.id)?)))
             .collect();
         if !members.is_empty() {
-            tiers.insert(tier, rollup::tier(&members, None, settings));
+            tiers.insert(tier, rollup::tier(&members, None, None, settings));
         }
     }
     Ok(FleetHealth {
-        health: rollup::fleet(&healths, &tiers, &rollup, None, settings),
+        health: rollup::fleet(&healths, &tiers, &rollup, None, None, settings),
         tiers,
         bots: healths,
         rollup,

@@ -67,3 +67,9 @@ pub const SEND_TIMEOUT: Limit = limit("send-timeout-ms", 10_000, 10, 600_000);
 pub const PING_INTERVAL: Limit = limit("ping-interval-ms", 15_000, 10, 600_000);
 /// Time to drain: 25 s, below the 30 s after which Kubernetes kills.
 pub const DRAIN: Limit = limit("drain-ms", 25_000, 0, 3_600_000);
+/// Time for which computed health is served: 5 s, what a hint that was lost costs at most. Hints
+/// make readers see changes at once; this is for when one does not arrive.
+pub const CACHE_TTL: Limit = limit("cache-ttl-ms", 5_000, 50, 600_000);
+/// Sessions whose health is kept: 10,000, at a few kilobytes each tens of megabytes, and more than
+/// anybody looks at.
+pub const CACHE_SESSIONS: Limit = limit("cache-sessions", 10_000, 1, 1_000_000);

@@ -9,8 +9,10 @@ pub mod raw;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use fleet_coordinator::config::RawHealth;
 use fleet_coordinator::config::shared::{log_format, namespace, partitions};
 pub use fleet_coordinator::config::{ConfigError, StoreAddress};
+use fleet_coordinator::health::Settings as HealthSettings;
 pub use fleet_coordinator::logging::LogFormat;
 use fleet_worker_sdk::Partitions;
 use fleet_worker_sdk::keys::DEFAULT_NAMESPACE;
@@ -60,6 +62,12 @@ pub struct Settings {
     pub log: String,
     /// How it is written.
     pub log_format: LogFormat,
+    /// Time for which computed health is served.
+    pub cache_ttl: Duration,
+    /// Sessions whose health is kept.
+    pub cache_sessions: u64,
+    /// How scores are made.
+    pub health: HealthSettings,
 }
 
 impl Settings {
@@ -92,6 +100,9 @@ impl Settings {
             drain: time(&limits::DRAIN, raw.drain_ms)?,
             log: raw.log.clone().unwrap_or_else(|| "info".to_owned()),
             log_format: log_format(raw.log_format.as_deref())?,
+            cache_ttl: time(&limits::CACHE_TTL, raw.cache_ttl_ms)?,
+            cache_sessions: limits::CACHE_SESSIONS.take(raw.cache_sessions)?,
+            health: raw.health.clone().unwrap_or_default().checked()?,
         })
     }
 
@@ -118,6 +129,9 @@ impl Settings {
             drain_ms: ms(self.drain),
             log: Some(self.log.clone()),
             log_format: Some(self.log_format.as_str().to_owned()),
+            cache_ttl_ms: ms(self.cache_ttl),
+            cache_sessions: Some(self.cache_sessions),
+            health: Some(RawHealth::shown(&self.health)),
         }
     }
 }
@@ -144,6 +158,9 @@ impl Default for Settings {
             drain: Duration::from_millis(limits::DRAIN.default),
             log: "info".to_owned(),
             log_format: LogFormat::Text,
+            cache_ttl: Duration::from_millis(limits::CACHE_TTL.default),
+            cache_sessions: limits::CACHE_SESSIONS.default,
+            health: HealthSettings::default(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use fleet_coordinator::config::read_file;
+use fleet_coordinator::config::{RawHealth, read_file};
 use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, Settings};
@@ -87,6 +87,15 @@ pub struct Raw {
     /// `text` or `json`.
     #[arg(long, env = "FLEET_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<String>,
+    /// Time for which computed health is served, in milliseconds [default: 5000].
+    #[arg(long, env = "FLEET_CACHE_TTL_MS", value_name = "MS")]
+    pub cache_ttl_ms: Option<u64>,
+    /// Sessions whose health is kept in memory [default: 10000].
+    #[arg(long, env = "FLEET_CACHE_SESSIONS", value_name = "N")]
+    pub cache_sessions: Option<u64>,
+    /// How scores are made; in the file only. Last, for a TOML table ends what stands above it.
+    #[arg(skip)]
+    pub health: Option<RawHealth>,
 }
 
 impl std::fmt::Debug for Raw {
@@ -121,6 +130,9 @@ impl Raw {
             drain_ms: self.drain_ms.or(file.drain_ms),
             log: self.log.or(file.log),
             log_format: self.log_format.or(file.log_format),
+            cache_ttl_ms: self.cache_ttl_ms.or(file.cache_ttl_ms),
+            cache_sessions: self.cache_sessions.or(file.cache_sessions),
+            health: self.health.or(file.health),
         }
     }
 }

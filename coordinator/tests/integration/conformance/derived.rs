@@ -15,6 +15,7 @@ fn derived(version: Version, quality: Option<f64>) -> Derived {
         health: Health {
             score: quality,
             status: Status::Degraded,
+            band: Status::Degraded,
             reason: "a test says so".to_owned(),
             coverage: 0.5,
             breakdown: Vec::new(),

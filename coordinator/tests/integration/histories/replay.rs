@@ -348,6 +348,7 @@ impl Replay {
             health: Health {
                 score: quality,
                 status: Status::Healthy,
+                band: Status::Healthy,
                 reason: "a test says so".to_owned(),
                 coverage: 1.0,
                 breakdown: Vec::new(),
