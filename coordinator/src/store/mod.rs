@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use fleet_worker_sdk::keys::DEFAULT_NAMESPACE;
 use fleet_worker_sdk::session::ExecutionState;
 use fleet_worker_sdk::{
-    Bot, BotId, Command, Error, Partitions, Repository, Result, SessionId, WorkerId, Write,
+    Bot, BotId, Command, Partitions, Repository, Result, SessionId, WorkerId, Write,
 };
 use jiff::Timestamp;
 use tokio::sync::{RwLock, broadcast};
@@ -120,25 +120,14 @@ impl Default for OpenOptions {
 /// 512 MiB: about a million findings folded, and half of a pod of 1 GiB.
 pub const DEFAULT_FOLD_BYTES: u64 = 512 * 1024 * 1024;
 
-/// Opens the store at `address`: `memory`, or `redis://host:port`. Redis need not be there yet.
+/// Opens the store at `address`: `memory`, or a form of [`Address`](fleet_worker_sdk::transport::redis::Address). Redis need not be there yet.
 ///
 /// # Errors
 /// `Error::Invalid` when the address cannot be read or names an unknown kind of store.
 pub fn open(address: &str, options: &OpenOptions) -> Result<SharedStore> {
     match address.split_once("://") {
         None if address == "memory" => Ok(Arc::new(memory::MemoryStore::new(options.partitions))),
-        Some(("redis", _)) => Ok(redis::RedisStore::open(address, options)?),
-        Some((scheme, _)) => Err(Error::invalid(
-            "store address",
-            format!(
-                "the scheme `{}` is unknown; redis:// is supported",
-                scheme.escape_debug()
-            ),
-        )),
-        None => Err(Error::invalid(
-            "store address",
-            "write it as redis://host:port",
-        )),
+        _ => Ok(redis::RedisStore::open(address, options)?),
     }
 }
 

@@ -5,6 +5,14 @@ macro_rules! on_every_store {
     ($($test:ident),+ $(,)?) => {
         on_store!(on_memory, Memory, $($test),+);
         on_store!(on_redis, Redis, $($test),+);
+
+        /// All of them in one cluster, each in a namespace of its own.
+        pub(super) async fn on_cluster(cluster: &$crate::support::Cluster) {
+            $(
+                eprintln!("{}", stringify!($test)); // which one, should it fail
+                $test(&*cluster.store(stringify!($test))).await;
+            )+
+        }
     };
 }
 
@@ -42,3 +50,18 @@ mod workers;
 mod feed;
 
 mod derived;
+
+#[tokio::test]
+async fn every_law_holds_in_a_cluster() {
+    let cluster = crate::support::Cluster::start(0).await;
+    sessions::on_cluster(&cluster).await;
+    listing::on_cluster(&cluster).await;
+    executions::on_cluster(&cluster).await;
+    endings::on_cluster(&cluster).await;
+    pushes::on_cluster(&cluster).await;
+    counts::on_cluster(&cluster).await;
+    sequences::on_cluster(&cluster).await;
+    workers::on_cluster(&cluster).await;
+    feed::on_cluster(&cluster).await;
+    derived::on_cluster(&cluster).await;
+}

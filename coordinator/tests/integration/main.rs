@@ -20,4 +20,8 @@ mod imports;
 
 mod outages;
 
+mod topologies;
+
+mod secured;
+
 mod process;

@@ -26,7 +26,7 @@ fn a_configuration_that_cannot_be_used_ends_with_64_and_says_why() {
     for (arguments, why) in [
         (&[][..], "store: it is missing"),
         (&["--store", "memory"][..], "one process only"),
-        (&["--store", "ftp://x"][..], "redis:// is supported"),
+        (&["--store", "ftp://x"][..], "known are redis://"),
         (
             &["--store", "redis://h:1", "--partitions", "0"][..],
             "partitions",

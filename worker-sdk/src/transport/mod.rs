@@ -9,8 +9,8 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::write::Write;
 
-/// Connects to the fleet at `address`, by its scheme: `http://dashboard:8080` or
-/// `redis://host:6379`.
+/// Connects to the fleet at `address`, by its scheme: `http://dashboard:8080`, or a form of
+/// [`redis::Address`].
 ///
 /// # Errors
 /// [`Error::Invalid`] when the address is none this build can reach; whatever the transport says
@@ -19,7 +19,9 @@ pub async fn connect(address: &str) -> Result<Arc<dyn Write>> {
     let scheme = address.split_once("://").map_or("", |(scheme, _)| scheme);
     match scheme {
         "http" | "https" => Ok(Arc::new(http::HttpWriter::new(address)?)),
-        "redis" => Ok(Arc::new(redis::RedisWriter::connect(address).await?)),
+        _ if scheme.starts_with("redis") => {
+            Ok(Arc::new(redis::RedisWriter::connect(address).await?))
+        }
         "" => Err(Error::invalid(
             "store address",
             "it has no scheme; write it as http://host:port or redis://host:port",
@@ -27,8 +29,9 @@ pub async fn connect(address: &str) -> Result<Arc<dyn Write>> {
         other => Err(Error::invalid(
             "store address",
             format!(
-                "the scheme `{}` is unknown; http:// and redis:// are supported",
-                other.escape_debug()
+                "the scheme `{}` is unknown; known are http://, {}",
+                other.escape_debug(),
+                redis::address::SCHEMES
             ),
         )),
     }

@@ -1,16 +1,20 @@
-//! Reading the feeds of all partitions as a member of the coordinators' group.
+//! Reading the feeds of all partitions as a member of the coordinators' group: together where one
+//! server holds them all, one by one in a cluster.
+
+mod spread;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fleet_worker_sdk::keys::Keys;
-use fleet_worker_sdk::transport::redis::RedisLink;
+use fleet_worker_sdk::transport::redis::{Connection, RedisLink};
 use fleet_worker_sdk::{Partition, Partitions, Result, SessionId};
-use redis::aio::MultiplexedConnection;
 use redis::streams::{StreamAutoClaimReply, StreamId, StreamPendingCountReply, StreamReadReply};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+
+use spread::Spread;
 
 use crate::model::FeedEntry;
 
@@ -32,7 +36,9 @@ pub(super) struct Feed {
 /// A blocking read has a connection of its own.
 #[derive(Default)]
 struct Reader {
-    connection: Option<MultiplexedConnection>,
+    connection: Option<Connection>,
+    /// In a cluster, instead of the connection.
+    spread: Option<Spread>,
     last_takeover: Option<Instant>,
 }
 
@@ -66,9 +72,12 @@ impl Feed {
                 return Ok(taken);
             }
         }
-        let read = self
-            .read(&mut reader, partitions, consumer, wait.min(MAX_BLOCK))
-            .await;
+        let wait = wait.min(MAX_BLOCK);
+        if self.link.is_cluster() {
+            let fresh = || Spread::new(&self.link, partitions, consumer);
+            return reader.spread.get_or_insert_with(fresh).next(wait).await;
+        }
+        let read = self.read(&mut reader, partitions, consumer, wait).await;
         if read.is_err() {
             reader.connection = None;
         }
@@ -85,57 +94,17 @@ impl Feed {
         let connection = match &mut reader.connection {
             Some(connection) => connection,
             empty => {
-                self.create_groups(partitions).await?;
+                for partition in partitions.iter() {
+                    create_group(&self.link, partition).await?;
+                }
                 empty.insert(self.link.dedicated(MAX_BLOCK).await?)
             }
         };
-        let mut command = redis::cmd("XREADGROUP");
-        command
-            .arg("GROUP")
-            .arg(Keys::GROUP)
-            .arg(consumer)
-            .arg("COUNT")
-            .arg(COUNT);
-        // 0 would block for ever.
-        command
-            .arg("BLOCK")
-            .arg(block.as_millis().max(1) as u64)
-            .arg("STREAMS");
-        for partition in partitions.iter() {
-            command.arg(self.link.keys().feed(partition));
-        }
-        for _ in partitions.iter() {
-            command.arg(">");
-        }
-        let reply: Option<StreamReadReply> = command
-            .query_async(connection)
-            .await
-            .map_err(|error| self.link.explain(&error))?;
-        let Some(reply) = reply else {
-            return Ok(Vec::new());
-        };
-        let mut entries = Vec::new();
-        for stream in reply.keys {
-            entries.extend(stream.ids.iter().filter_map(|id| entry(id, 0)));
-        }
-        Ok(entries)
-    }
-
-    /// Creates the groups where they are missing, at 0: what was announced before is looked at too.
-    async fn create_groups(&self, partitions: Partitions) -> Result<()> {
-        for partition in partitions.iter() {
-            let mut command = redis::cmd("XGROUP");
-            command
-                .arg("CREATE")
-                .arg(self.link.keys().feed(partition))
-                .arg(Keys::GROUP);
-            command.arg("0").arg("MKSTREAM");
-            let _there_already = self
-                .link
-                .call_unless::<String>(&command, "BUSYGROUP")
-                .await?;
-        }
-        Ok(())
+        let feeds: Vec<String> = partitions
+            .iter()
+            .map(|partition| self.link.keys().feed(partition))
+            .collect();
+        read_group(&self.link, connection, consumer, &feeds, block).await
     }
 
     async fn take_over(&self, partitions: Partitions, consumer: &str) -> Result<Vec<FeedEntry>> {
@@ -208,6 +177,44 @@ impl Feed {
         }
         Ok(())
     }
+}
+
+/// Creates the group where it is missing, at 0: what was announced before is looked at too.
+async fn create_group(link: &RedisLink, partition: Partition) -> Result<()> {
+    let mut command = redis::cmd("XGROUP");
+    command
+        .arg("CREATE")
+        .arg(link.keys().feed(partition))
+        .arg(Keys::GROUP);
+    command.arg("0").arg("MKSTREAM");
+    let _there_already = link.call_unless::<String>(&command, "BUSYGROUP").await?;
+    Ok(())
+}
+
+/// New entries of `feeds`, which lie on one server; waits up to `block` for one.
+async fn read_group(
+    link: &RedisLink,
+    connection: &mut Connection,
+    consumer: &str,
+    feeds: &[String],
+    block: Duration,
+) -> Result<Vec<FeedEntry>> {
+    let mut command = redis::cmd("XREADGROUP");
+    command.arg("GROUP").arg(Keys::GROUP).arg(consumer);
+    command.arg("COUNT").arg(COUNT);
+    // 0 would block for ever.
+    command.arg("BLOCK").arg(block.as_millis().max(1) as u64);
+    command.arg("STREAMS").arg(feeds);
+    for _ in feeds {
+        command.arg(">");
+    }
+    let reply: Option<StreamReadReply> = command
+        .query_async(connection)
+        .await
+        .map_err(|error| link.explain(&error))?;
+    let streams = reply.map(|reply| reply.keys).unwrap_or_default();
+    let ids = streams.iter().flat_map(|stream| &stream.ids);
+    Ok(ids.filter_map(|id| entry(id, 0)).collect())
 }
 
 fn entry(id: &StreamId, redelivered: u32) -> Option<FeedEntry> {

@@ -260,7 +260,8 @@ impl Read for RedisStore {
     }
 
     async fn now(&self) -> Result<Timestamp> {
-        let (seconds, microseconds): (u64, u64) = self.link.call(&redis::cmd("TIME")).await?;
+        let command = fcall_ro("fleet_now_1", &[self.keys().meta()]);
+        let (seconds, microseconds): (u64, u64) = self.link.call(&command).await?;
         stored::timestamp(seconds * 1000 + microseconds / 1000)
     }
 

@@ -1,6 +1,7 @@
 //! Stores to test, each private to its test, and hands that do what bots do.
 
 mod build;
+mod cluster;
 mod hand;
 mod redis;
 mod whole;
@@ -10,6 +11,7 @@ use std::ops::Deref;
 use fleet_coordinator::store::{Maintain, OpenOptions, SharedStore};
 
 pub(crate) use build::{bot, finding, findings, fingerprint, open, repository, stamp, worker};
+pub(crate) use cluster::{Cluster, Node, Sentinels};
 pub(crate) use hand::{Hand, next_changes, within};
 pub(crate) use whole::assert_whole;
 

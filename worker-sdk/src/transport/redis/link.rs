@@ -1,36 +1,56 @@
 //! The connections to a Redis fleet, and what its answers mean.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_redis::{Manager, Pool, PoolError, Runtime};
-use redis::aio::MultiplexedConnection;
+use deadpool::managed::Object;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult,
-    ServerErrorKind,
+    Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult, ServerErrorKind, Value,
 };
 use tokio::sync::OnceCell;
 
+use super::address::Address;
+use super::circuit::Circuit;
+use super::connect::{CALL_TIMEOUT, Connection, Door};
+use super::pool::{self, Lent, Pool};
 use crate::error::{Error, Result};
 use crate::ids::Partitions;
 use crate::keys::{Keys, SCHEMA_VERSION};
 
-/// Short commands on their way at once: enough to keep one Redis busy, few enough that 100
-/// processes stay below its limit of clients.
-const POOL_SIZE: usize = 16;
-/// A short command that takes longer than this is given up: its outcome is unknown, and retried.
-const CALL_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long to wait for a TCP connection and its greeting.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-
 /// A pool of connections for short commands, and the key names of the fleet behind it.
-#[derive(Debug)]
 pub struct RedisLink {
     pool: Pool,
-    client: Client,
+    door: Arc<Door>,
+    circuit: Circuit,
     keys: Keys,
     address: String,
     partitions: OnceCell<Partitions>,
     keeper: Option<Keeper>,
+}
+
+impl fmt::Debug for RedisLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisLink")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is asked in one round trip.
+#[derive(Clone, Copy)]
+enum Question<'a> {
+    One(&'a Cmd),
+    Several(&'a Pipeline),
+}
+
+impl Question<'_> {
+    async fn put(self, connection: &mut Connection) -> RedisResult<Value> {
+        match self {
+            Self::One(command) => command.query_async(connection).await,
+            Self::Several(commands) => commands.query_async(connection).await,
+        }
+    }
 }
 
 /// What a link of a coordinator or dashboard brings along: workers load nothing.
@@ -43,29 +63,21 @@ pub struct Keeper {
 }
 
 impl RedisLink {
-    /// Prepares a link to `redis://[user:password@]host[:port][/db]`; connects with the first call.
+    /// Prepares a link to the fleet at an [`Address`]; connects with the first call.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when the address cannot be read.
+    /// [`Error::Invalid`] when the address cannot be read, or the certificates it names.
     pub fn new(address: &str, keys: Keys) -> Result<Self> {
-        let unreadable = |error: RedisError| Error::invalid("store address", error.to_string());
-        let client = Client::open(address).map_err(unreadable)?;
-        let shown = format!("redis://{}", client.get_connection_info().addr());
-        let manager = Manager::new_with_config(address, connection_config(Some(CALL_TIMEOUT)))
-            .map_err(unreadable)?;
-        let pool = Pool::builder(manager)
-            .max_size(POOL_SIZE)
-            .wait_timeout(Some(CALL_TIMEOUT))
-            .create_timeout(Some(CONNECT_TIMEOUT))
-            .recycle_timeout(Some(CALL_TIMEOUT))
-            .runtime(Runtime::Tokio1)
-            .build()
-            .map_err(|error| Error::invalid("store address", error.to_string()))?;
+        let address: Address = address.parse()?;
+        let unusable =
+            |error: &dyn fmt::Display| Error::invalid("store address", error.to_string());
+        let door = Arc::new(Door::new(&address).map_err(|error| unusable(&error))?);
         Ok(Self {
-            pool,
-            client,
+            pool: pool::pool(Arc::clone(&door)).map_err(|error| unusable(&error))?,
+            door,
+            circuit: Circuit::default(),
             keys,
-            address: shown,
+            address: address.to_string(),
             partitions: OnceCell::new(),
             keeper: None,
         })
@@ -149,40 +161,75 @@ impl RedisLink {
     }
 
     async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<RedisResult<T>> {
-        let mut connection = self
-            .pool
-            .get()
-            .await
-            .map_err(|error| self.explain_pool(error))?;
-        Ok(command.query_async(&mut connection).await)
+        self.put(Question::One(command)).await
+    }
+
+    async fn put<T: FromRedisValue>(&self, question: Question<'_>) -> Result<RedisResult<T>> {
+        // Boxed: whoever links this would else compile a future as deep as all clients together.
+        let answer = Box::pin(self.put_over_pool(question)).await?;
+        Ok(answer.and_then(|value| Ok(T::from_redis_value(value)?)))
+    }
+
+    /// Asks over a connection of the pool; once more over another where the first one had broken
+    /// unnoticed: every call may be repeated.
+    async fn put_over_pool(&self, question: Question<'_>) -> Result<RedisResult<Value>> {
+        loop {
+            let mut lent = self.lend().await?;
+            let used_before = Object::metrics(&lent).recycle_count > 0;
+            let answer = question.put(&mut lent.connection).await;
+            let Err(error) = &answer else {
+                self.circuit.answered();
+                return Ok(answer);
+            };
+            let another = pool::is_worth_another(error, used_before);
+            self.note(error);
+            pool::dispose(lent, error);
+            if !another {
+                return Ok(answer);
+            }
+        }
+    }
+
+    async fn lend(&self) -> Result<Lent> {
+        if let Some(why) = self.circuit.closed_to() {
+            return Err(self.unavailable(why));
+        }
+        self.pool.get().await.map_err(|error| {
+            let explained = match pool::reason(error) {
+                Ok(why) => self.unavailable(why),
+                Err(error) => self.explain(&error),
+            };
+            match explained {
+                Error::Unavailable { why, .. } => self.unavailable(self.circuit.failed(why)),
+                other => other,
+            }
+        })
+    }
+
+    /// An error that Redis answered with shows that it is there.
+    fn note(&self, error: &RedisError) {
+        if error.is_io_error() {
+            self.circuit.failed(error.to_string());
+        } else {
+            self.circuit.answered();
+        }
     }
 
     /// Runs several short commands of one slot in one round trip, not as a transaction.
     ///
     /// # Errors
     /// As [`RedisLink::call`], of the first that fails.
-    pub async fn pipeline<T: FromRedisValue>(&self, commands: &redis::Pipeline) -> Result<T> {
-        let mut connection = self
-            .pool
-            .get()
-            .await
-            .map_err(|error| self.explain_pool(error))?;
-        commands
-            .query_async(&mut connection)
-            .await
-            .map_err(|error| self.explain(&error))
+    pub async fn pipeline<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T> {
+        let answer = self.put(Question::Several(commands)).await?;
+        answer.map_err(|error| self.explain(&error))
     }
 
     /// A connection of its own, for reads that block up to `block`.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when there is none to be had.
-    pub async fn dedicated(&self, block: Duration) -> Result<MultiplexedConnection> {
-        let config = connection_config(Some(block + CALL_TIMEOUT));
-        let connection = self
-            .client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await;
+    pub async fn dedicated(&self, block: Duration) -> Result<Connection> {
+        let connection = self.door.connect(block + CALL_TIMEOUT).await;
         connection.map_err(|error| self.explain(&error))
     }
 
@@ -191,12 +238,13 @@ impl RedisLink {
     /// # Errors
     /// [`Error::Unavailable`] when there is none to be had.
     pub async fn listener(&self) -> Result<redis::aio::PubSub> {
-        let connecting =
-            tokio::time::timeout(CONNECT_TIMEOUT, self.client.get_async_pubsub()).await;
-        match connecting {
-            Ok(connection) => connection.map_err(|error| self.explain(&error)),
-            Err(_) => Err(self.unavailable("it did not answer in time")),
-        }
+        let listener = self.door.listen().await;
+        listener.map_err(|error| self.explain(&error))
+    }
+
+    /// Whether partitions may lie on different servers, so that one read cannot span them.
+    pub fn is_cluster(&self) -> bool {
+        self.door.is_cluster()
     }
 
     /// How many partitions the fleet has; asked once, with the check that this client fits.
@@ -226,14 +274,6 @@ impl RedisLink {
         Error::Unavailable {
             store: self.address.clone(),
             why: why.to_string(),
-        }
-    }
-
-    fn explain_pool(&self, error: PoolError) -> Error {
-        match error {
-            PoolError::Backend(error) => self.explain(&error),
-            PoolError::Timeout(_) => self.unavailable("no connection became free in time"),
-            other => self.unavailable(other),
         }
     }
 
@@ -294,10 +334,4 @@ fn is_missing_function(error: &RedisError) -> bool {
         && error
             .detail()
             .is_some_and(|detail| detail.contains("Function not found"))
-}
-
-fn connection_config(response: Option<Duration>) -> AsyncConnectionConfig {
-    AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(CONNECT_TIMEOUT))
-        .set_response_timeout(response)
 }

@@ -1,7 +1,17 @@
 //! The way to a fleet in Redis: each write is one function call in one slot.
 
-mod batch;
+pub mod address;
+
+mod connect;
+
+mod circuit;
+
+mod pool;
+
 mod link;
+
+mod batch;
+
 pub mod stored;
 
 use std::collections::HashMap;
@@ -11,6 +21,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use redis::Cmd;
 
+pub use address::Address;
+pub use connect::Connection;
 pub use link::{Keeper, RedisLink};
 
 use crate::beat::{Beat, BeatAnswer};

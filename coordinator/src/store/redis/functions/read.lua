@@ -17,5 +17,13 @@ local function tail(keys, args)
   return {session[1], session[2], session[3], redis.call('HLEN', keys[3]), entries}
 end
 
+-- fleet_now_1: the clock of the server that hears heartbeats; in a cluster each has its own.
+-- KEYS: meta
+-- Answers {seconds, microseconds}.
+local function clock()
+  return redis.call('TIME')
+end
+
+redis.register_function{function_name = 'fleet_now_1', callback = clock, flags = {'no-writes'}}
 redis.register_function{function_name = 'fleet_facts_1', callback = facts, flags = {'no-writes'}}
 redis.register_function{function_name = 'fleet_tail_1', callback = tail, flags = {'no-writes'}}
