@@ -1,8 +1,10 @@
 //! The `fleet` command: a fleet from a terminal or a CI job.
+//!
+//! One file a command, in the order of [`Command`]. What they share: [`store`] and [`asking`] are
+//! where the fleet is and how it is asked, [`choice`] and [`filters`] what is asked for, [`look`],
+//! [`table`] and [`stream`] how answers are shown, [`output`] where they go, [`exit`] how it ends.
 
 mod push;
-
-mod store;
 
 mod place;
 
@@ -10,18 +12,62 @@ mod upload;
 
 mod direct;
 
+mod sessions;
+
+mod findings;
+
+mod report;
+
+mod health;
+
+mod bots;
+
+mod workers;
+
+mod shell;
+
+mod asking;
+
+mod store;
+
+mod choice;
+
+mod filters;
+
+mod look;
+
+mod table;
+
+mod stream;
+
 mod output;
 
 mod exit;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
-use exit::{EXIT_CODES, OK, UNREACHABLE, USAGE};
+use exit::{EXIT_CODES, OK, UNREACHABLE, USAGE, end};
+
+const ABOUT: &str = "\
+Brings findings to a fleet, and shows what it knows: sessions, findings, health, bots and workers.
+
+The fleet is a dashboard (http://) or its store (redis://). It is found, in this order, by --store,
+FLEET_STORE, or `store` in a TOML file: --config, FLEET_CONFIG, ./fleet.toml, or fleet/config.toml in
+$XDG_CONFIG_HOME (~/.config); else a dashboard on this host, http://127.0.0.1:8080.";
+
+const EXAMPLES: &str = "\
+Examples:
+  fleet push scan.sarif              a report into the session of this checkout
+  fleet findings                     what is wrong with this checkout
+  fleet health --explain             how well the fleet is, and why
+  fleet report acme/shop -o shop.html
+  fleet completions bash > ~/.local/share/bash-completion/completions/fleet
+  fleet man | man -l -";
 
 #[derive(Parser)]
-#[command(name = "fleet", version, about = "Brings findings to a fleet", after_help = EXIT_CODES)]
+#[command(name = "fleet", version, about = "Brings findings to a fleet, and shows what it knows", long_about = ABOUT, after_help = after(EXAMPLES))]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -31,14 +77,51 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Pushes reports: SARIF (gzipped too) or JSON lines, from files or standard input
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = after(push::EXAMPLES))]
     Push(push::Push),
+    /// Lists sessions: analyses of repositories, latest change first
+    #[command(after_help = after(sessions::EXAMPLES))]
+    Sessions(sessions::Sessions),
+    /// Lists what was found in a session
+    #[command(after_help = after(findings::EXAMPLES))]
+    Findings(findings::Findings),
+    /// Writes a session's findings as Markdown, JSON or HTML
+    #[command(after_help = after(report::EXAMPLES))]
+    Report(report::Report),
+    /// Shows how well the fleet, a tier, a bot or a session is, and why
+    #[command(after_help = after(health::EXAMPLES))]
+    Health(health::Health),
+    /// Lists the bots that take part
+    #[command(after_help = after(bots::EXAMPLES))]
+    Bots(bots::Bots),
+    /// Lists workers: running processes of bots; tells one to go quiet or to end
+    #[command(after_help = after(workers::EXAMPLES))]
+    Workers(workers::Workers),
+    /// Writes a shell's completions for this command
+    #[command(after_help = after(shell::COMPLETIONS_EXAMPLES))]
+    Completions(shell::Completions),
+    /// Writes the manual page of this command, or of one of its own
+    #[command(after_help = after(shell::MAN_EXAMPLES))]
+    Man(shell::Man),
+}
+
+/// What stands below a help text.
+fn after(examples: &str) -> String {
+    format!("{examples}\n\n{EXIT_CODES}")
 }
 
 impl Command {
     async fn run(self) -> u8 {
         match self {
             Self::Push(push) => push.run().await,
+            Self::Sessions(sessions) => end(sessions.run().await),
+            Self::Findings(findings) => end(findings.run().await),
+            Self::Report(report) => end(report.run().await),
+            Self::Health(health) => end(health.run().await),
+            Self::Bots(bots) => end(bots.run().await),
+            Self::Workers(workers) => end(workers.run().await),
+            Self::Completions(completions) => end(completions.run(Cli::command())),
+            Self::Man(man) => end(man.run(Cli::command())),
         }
     }
 }
@@ -78,21 +161,21 @@ fn log() {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
     use crate::exit::REFUSED;
 
     #[test]
     fn the_command_line_is_sound_and_documents_its_exit_codes() {
         Cli::command().debug_assert();
-        let mut push = Cli::command().find_subcommand("push").unwrap().clone();
-        let help = push.render_help().to_string();
-        for code in [OK, REFUSED, USAGE, UNREACHABLE] {
-            assert!(
-                help.contains(&format!("\n  {code} ")),
-                "{code} is not in:\n{help}"
-            );
+        for command in Cli::command().get_subcommands() {
+            let help = command.clone().render_long_help().to_string();
+            for code in [OK, REFUSED, USAGE, UNREACHABLE] {
+                assert!(
+                    help.contains(&format!("\n  {code} ")),
+                    "{code} is not in:\n{help}"
+                );
+            }
+            assert!(help.contains("Examples:\n  "), "{help}");
         }
     }
 }

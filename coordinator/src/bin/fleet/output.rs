@@ -84,6 +84,16 @@ pub(crate) fn answer(text: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{text}");
 }
 
+/// Writes a part of an answer, whole lines of it.
+///
+/// # Errors
+/// When it cannot be written, as into a pipe whose reader has seen enough.
+pub(crate) fn say(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
 /// Writes a complaint.
 pub(crate) fn complain(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "fleet: {}", plain(text));

@@ -14,6 +14,12 @@ use crate::place::Place;
 use crate::store::{StoreArgs, Target};
 use crate::upload::{self, Terms};
 
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  fleet push scan.sarif                   into the session of this checkout, or of this CI job
+  gosec -fmt sarif ./... | fleet push -   from standard input
+  fleet push -R acme/shop --ref main --commit 4f2a9c1 *.sarif.gz";
+
 /// What `fleet push` is given.
 #[derive(Args)]
 pub(crate) struct Push {

@@ -19,16 +19,22 @@ const LOCAL_FILE: &str = "fleet.toml";
 #[command(next_help_heading = "Where the fleet is")]
 pub(crate) struct StoreArgs {
     /// http://host:port of a dashboard, or redis://host:port of its store [default: of the file, else http://127.0.0.1:8080]
-    #[arg(long, value_name = "URL", env = "FLEET_STORE", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "FLEET_STORE",
+        hide_env_values = true,
+        global = true
+    )]
     pub(crate) store: Option<String>,
     /// Access token for a dashboard
-    #[arg(long, env = "FLEET_TOKEN", hide_env_values = true)]
+    #[arg(long, env = "FLEET_TOKEN", hide_env_values = true, global = true)]
     pub(crate) token: Option<String>,
     /// Namespace of the fleet, where the store is Redis [default: fleet]
-    #[arg(long, value_name = "NAME", env = "FLEET_NAMESPACE")]
+    #[arg(long, value_name = "NAME", env = "FLEET_NAMESPACE", global = true)]
     pub(crate) namespace: Option<String>,
     /// TOML file with store, token or namespace [default: ./fleet.toml, else fleet/config.toml in $XDG_CONFIG_HOME or ~/.config]
-    #[arg(long, value_name = "FILE", env = "FLEET_CONFIG")]
+    #[arg(long, value_name = "FILE", env = "FLEET_CONFIG", global = true)]
     pub(crate) config: Option<PathBuf>,
 }
 

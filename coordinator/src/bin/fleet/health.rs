@@ -1,0 +1,266 @@
+//! `fleet health`: how well the fleet, a tier, a bot or a session is, and why.
+
+use clap::Args;
+use fleet_coordinator::answer::HealthOf;
+use fleet_coordinator::health::{Health as Scored, Part};
+use fleet_coordinator::view::{FleetHealth, SessionHealth};
+use fleet_worker_sdk::{BotId, Tier};
+
+use crate::asking::Asking;
+use crate::choice;
+use crate::exit::Stop;
+use crate::look::{Look, Tone, line, score};
+use crate::output::plain;
+use crate::table::{Cell, Column, Table};
+
+pub(crate) const EXAMPLES: &str = "\
+A score is 100 minus the points its parts lose; what is unknown is left out, and the coverage says
+how much was known. --explain lists the parts with their sums.
+
+Examples:
+  fleet health                             the fleet, its tiers and bots
+  fleet health --bot semgrep --explain     where a bot's points went
+  fleet health --session acme/shop         the latest session of a repository
+  fleet health --json | jq .health.score";
+
+/// What `fleet health` is given.
+#[derive(Args)]
+pub(crate) struct Health {
+    /// Of this bot
+    #[arg(long, short = 'b', conflicts_with_all = ["tier", "session"])]
+    bot: Option<BotId>,
+    /// Of this tier, with its bots
+    #[arg(long, conflicts_with = "session")]
+    tier: Option<Tier>,
+    /// Of this session: an id, a repository or `latest`
+    #[arg(long)]
+    session: Option<String>,
+    /// List the parts of every score: value, weight, points lost and why
+    #[arg(long)]
+    explain: bool,
+    #[command(flatten)]
+    asking: Asking,
+}
+
+impl Health {
+    pub(crate) async fn run(self) -> Result<(), Stop> {
+        let reader = self.asking.reader()?;
+        let explain = self.explain;
+        if let Some(bot) = &self.bot {
+            let answer = reader.bot_health(bot).await?;
+            let shown = |look: &Look| Page::new(look, explain).of(&format!("bot {bot}"), &answer);
+            return self.asking.show(&answer, shown);
+        }
+        if let Some(tier) = self.tier {
+            let answer = reader.tier_health(tier).await?;
+            let shown = |look: &Look| Page::new(look, explain).of(&format!("tier {tier}"), &answer);
+            return self.asking.show(&answer, shown);
+        }
+        if let Some(session) = &self.session {
+            let session = choice::session(&*reader, Some(session)).await?;
+            let answer = reader.session_health(&session).await?;
+            let shown = |look: &Look| Page::new(look, explain).session(&answer);
+            return self.asking.show(&answer, shown);
+        }
+        let answer = reader.health().await?;
+        let shown = |look: &Look| Page::new(look, explain).fleet(&answer);
+        self.asking.show(&answer, shown)
+    }
+}
+
+const SCORES: [Column; 5] = [
+    Column::new("OF").cut(12),
+    Column::new("SCORE").right(),
+    Column::new("STATUS"),
+    Column::new("KNOWN").right().rank(1),
+    Column::new("WHY").cut(20).rank(2),
+];
+
+const PARTS: [Column; 5] = [
+    Column::new("  PART").cut(10),
+    Column::new("VALUE").right(),
+    Column::new("WEIGHT").right(),
+    Column::new("LOST").right(),
+    Column::new("WHY").cut(20).rank(1),
+];
+
+/// Health as text: one score in full, others in a table, or each with its parts.
+struct Page<'a> {
+    look: &'a Look,
+    explain: bool,
+    text: String,
+}
+
+impl<'a> Page<'a> {
+    fn new(look: &'a Look, explain: bool) -> Self {
+        Self {
+            look,
+            explain,
+            text: String::new(),
+        }
+    }
+
+    fn fleet(mut self, fleet: &FleetHealth) -> String {
+        self.head("fleet", &fleet.health, fleet.stale);
+        let tiers = fleet.tiers.iter();
+        let tiers = tiers.map(|(tier, health)| (format!("tier {tier}"), health));
+        let bots = fleet.bots.iter();
+        let bots = bots.map(|(bot, health)| (format!("bot {bot}"), health));
+        self.others(tiers.chain(bots).collect());
+        self.text
+    }
+
+    fn of(mut self, name: &str, of: &HealthOf) -> String {
+        self.head(name, &of.health, of.stale);
+        let bots = of.bots.iter();
+        self.others(
+            bots.map(|(bot, health)| (format!("bot {bot}"), health))
+                .collect(),
+        );
+        self.text
+    }
+
+    fn session(mut self, session: &SessionHealth) -> String {
+        let name = format!("session {}", session.session);
+        self.head(&name, &session.health, session.stale);
+        self.others(vec![
+            ("executions".to_owned(), &session.executions),
+            ("quality".to_owned(), &session.quality),
+        ]);
+        self.text
+    }
+
+    /// A score with its reason.
+    fn head(&mut self, name: &str, health: &Scored, stale: bool) {
+        let status = self.look.paint(
+            Tone::of_status(health.status),
+            &format!("{} {}", score(health), health.status),
+        );
+        let name = self.look.paint(Tone::Strong, name);
+        let known = health.coverage * 100.0;
+        self.text += &format!("{name}  {status}  {known:.0} % known\n");
+        if stale {
+            let note = "the store is away: this is what was known last";
+            self.text += &format!("  {}\n", self.look.paint(Tone::Bad, note));
+        }
+        self.text += &format!("  {}\n", plain(&health.reason));
+        if self.explain {
+            self.parts(health);
+        }
+    }
+
+    fn others(&mut self, others: Vec<(String, &Scored)>) {
+        if others.is_empty() {
+            return;
+        }
+        if self.explain {
+            for (name, health) in others {
+                self.text.push('\n');
+                self.head(&name, health, false);
+            }
+            return;
+        }
+        let rows: Vec<_> = others
+            .iter()
+            .map(|(name, health)| row(name, health))
+            .collect();
+        self.text.push('\n');
+        self.text += &Table::new(self.look, &SCORES).rows(&rows);
+    }
+
+    /// The parts of a score and their sum, to be followed by hand.
+    fn parts(&mut self, health: &Scored) {
+        if health.breakdown.is_empty() {
+            return;
+        }
+        let mut rows: Vec<_> = health.breakdown.iter().map(part).collect();
+        let sum = |value: fn(&Part) -> f64| health.breakdown.iter().map(value).sum::<f64>();
+        let lost = sum(|part| part.points_lost);
+        let ends = match health.score {
+            Some(score) => format!("100 - {lost:.2} = {score:.2}"),
+            None => "nothing is known, so there is no score".to_owned(),
+        };
+        rows.push(vec![
+            Cell::toned("  sum", Tone::Strong),
+            Cell::default(),
+            format!("{:.3}", sum(|part| part.weight)).into(),
+            Cell::toned(format!("{lost:.2}"), Tone::Strong),
+            Cell::toned(ends, Tone::Strong),
+        ]);
+        self.text += &Table::new(self.look, &PARTS).rows(&rows);
+    }
+}
+
+fn row(name: &str, health: &Scored) -> Vec<Cell> {
+    let tone = Tone::of_status(health.status);
+    vec![
+        name.into(),
+        Cell::toned(score(health), tone),
+        Cell::toned(health.status.as_str(), tone),
+        format!("{:.0} %", health.coverage * 100.0).into(),
+        line(&health.reason).into(),
+    ]
+}
+
+fn part(part: &Part) -> Vec<Cell> {
+    let value = part.value.map(|value| format!("{value:.2}"));
+    let tone = if part.value.is_none() {
+        Tone::Faint
+    } else {
+        Tone::Plain
+    };
+    vec![
+        Cell::toned(format!("  {}", plain(&part.part)), tone),
+        Cell::toned(value.unwrap_or_else(|| "unknown".to_owned()), tone),
+        Cell::toned(format!("{:.3}", part.weight), tone),
+        Cell::toned(format!("{:.2}", part.points_lost), tone),
+        Cell::toned(line(&part.why), tone),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use fleet_coordinator::health::Status;
+
+    use super::*;
+
+    #[test]
+    fn a_score_is_explained_so_that_it_adds_up() {
+        let part = |name: &str, value, weight, points_lost| Part {
+            part: name.to_owned(),
+            value,
+            weight,
+            points_lost,
+            why: format!("why {name}\u{1b}[31m"),
+            link: None,
+        };
+        let health = Scored {
+            score: Some(80.0),
+            status: Status::Degraded,
+            reason: "because".to_owned(),
+            coverage: 0.75,
+            breakdown: vec![
+                part("success", Some(75.0), 0.8, 20.0),
+                part("freshness", Some(100.0), 0.2, 0.0),
+                part("output", None, 0.0, 0.0),
+            ],
+        };
+        let of = HealthOf {
+            health,
+            bots: std::collections::BTreeMap::new(),
+            stale: true,
+        };
+        let text = Page::new(&Look::default(), true).of("bot gosec", &of);
+        assert_eq!(
+            text,
+            "bot gosec  80.0 degraded  75 % known\n\
+             \u{20} the store is away: this is what was known last\n\
+             \u{20} because\n\
+             \u{20} PART         VALUE  WEIGHT   LOST  WHY\n\
+             \u{20} success      75.00   0.800  20.00  why success\\u{1b}[31m\n\
+             \u{20} freshness   100.00   0.200   0.00  why freshness\\u{1b}[31m\n\
+             \u{20} output     unknown   0.000   0.00  why output\\u{1b}[31m\n\
+             \u{20} sum                  1.000  20.00  100 - 20.00 = 80.00\n"
+        );
+    }
+}
