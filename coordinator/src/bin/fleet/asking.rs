@@ -2,7 +2,6 @@
 
 use clap::{Args, ValueEnum};
 use fleet_coordinator::client::{DirectReader, HttpReader, Reader};
-use fleet_coordinator::health::Settings;
 use serde::Serialize;
 
 use crate::exit::Stop;
@@ -43,7 +42,10 @@ impl Asking {
     pub(crate) fn reader(&self) -> Result<Box<dyn Reader>, Stop> {
         Ok(match self.store.target().map_err(Stop::Usage)? {
             Target::Http(api) => Box::new(HttpReader::new(api)),
-            Target::Direct(store) => Box::new(DirectReader::new(store, Settings::default())),
+            Target::Direct(store) => {
+                let settings = self.store.health().map_err(Stop::Usage)?;
+                Box::new(DirectReader::new(store, settings))
+            }
         })
     }
 

@@ -47,9 +47,9 @@ pub(crate) struct Findings {
 
 const COLUMNS: [Column; 5] = [
     Column::new("SEVERITY"),
-    Column::new("WHERE").cut(14),
+    Column::new("WHERE").cut_start(14),
     Column::new("MESSAGE").cut(16),
-    Column::new("RULE").cut(8).rank(1),
+    Column::new("RULE").cut_start(8).rank(1),
     Column::new("BOT").cut(6).rank(2),
 ];
 

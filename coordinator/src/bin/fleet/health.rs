@@ -68,6 +68,11 @@ impl Health {
     }
 }
 
+/// The fleet's health as text, without the parts.
+pub(crate) fn fleet(fleet: &FleetHealth, look: &Look) -> String {
+    Page::new(look, false).fleet(fleet)
+}
+
 const SCORES: [Column; 5] = [
     Column::new("OF").cut(12),
     Column::new("SCORE").right(),
@@ -77,7 +82,7 @@ const SCORES: [Column; 5] = [
 ];
 
 const PARTS: [Column; 5] = [
-    Column::new("  PART").cut(10),
+    Column::new("  PART").cut_start(10),
     Column::new("VALUE").right(),
     Column::new("WEIGHT").right(),
     Column::new("LOST").right(),
@@ -244,6 +249,7 @@ mod tests {
                 part("freshness", Some(100.0), 0.2, 0.0),
                 part("output", None, 0.0, 0.0),
             ],
+            ..Scored::unknown("")
         };
         let of = HealthOf {
             health,

@@ -135,6 +135,12 @@ pub(crate) fn cut(text: &str, cells: usize) -> String {
     out
 }
 
+/// The text in at most `cells`, its end kept, cut with `…` where it is longer.
+pub(crate) fn cut_start(text: &str, cells: usize) -> String {
+    let turned: String = text.chars().rev().collect();
+    cut(&turned, cells).chars().rev().collect()
+}
+
 /// The first line of a text from outside, harmless; `…` where there is more.
 pub(crate) fn line(text: &str) -> String {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -175,6 +181,7 @@ mod tests {
         assert_eq!(cut("日本語", 4), "日…");
         assert_eq!(cut("abc", 3), "abc");
         assert_eq!(cut("abc", 0), "");
+        assert_eq!(cut_start("src/日本語.rs:7", 9), "…語.rs:7");
     }
 
     #[test]
@@ -202,6 +209,7 @@ mod tests {
         #[test]
         fn what_is_cut_fits(text in "\\PC{0,40}", cells in 0_usize..30) {
             prop_assert!(width(&cut(&text, cells)) <= cells);
+            prop_assert!(width(&cut_start(&text, cells)) <= cells);
         }
     }
 }

@@ -24,6 +24,8 @@ mod bots;
 
 mod workers;
 
+mod watch;
+
 mod shell;
 
 mod asking;
@@ -63,6 +65,7 @@ Examples:
   fleet findings                     what is wrong with this checkout
   fleet health --explain             how well the fleet is, and why
   fleet report acme/shop -o shop.html
+  fleet watch                        all of it, live
   fleet completions bash > ~/.local/share/bash-completion/completions/fleet
   fleet man | man -l -";
 
@@ -97,6 +100,9 @@ enum Command {
     /// Lists workers: running processes of bots; tells one to go quiet or to end
     #[command(after_help = after(workers::EXAMPLES))]
     Workers(workers::Workers),
+    /// Shows the fleet live on the terminal, or writes a line a change
+    #[command(after_help = after(watch::EXAMPLES))]
+    Watch(watch::Watch),
     /// Writes a shell's completions for this command
     #[command(after_help = after(shell::COMPLETIONS_EXAMPLES))]
     Completions(shell::Completions),
@@ -120,6 +126,7 @@ impl Command {
             Self::Health(health) => end(health.run().await),
             Self::Bots(bots) => end(bots.run().await),
             Self::Workers(workers) => end(workers.run().await),
+            Self::Watch(watch) => end(watch.run().await),
             Self::Completions(completions) => end(completions.run(Cli::command())),
             Self::Man(man) => end(man.run(Cli::command())),
         }
@@ -127,7 +134,6 @@ impl Command {
 }
 
 fn main() -> ExitCode {
-    log();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -137,6 +143,9 @@ fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
+    if !matches!(&cli.command, Command::Watch(watch) if watch.takes_screen()) {
+        log();
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();

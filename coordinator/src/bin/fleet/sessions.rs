@@ -110,9 +110,7 @@ impl Lister {
             Self::Json(document) => document.add(sessions),
             Self::Table(table, any) if !sessions.is_empty() => {
                 *any = true;
-                let now = Timestamp::now();
-                let rows: Vec<_> = sessions.iter().map(|session| row(session, now)).collect();
-                Ok(say(&table.rows(&rows))?)
+                Ok(say(&table.rows(&rows(sessions)))?)
             }
             Self::Table(..) => Ok(()),
         }
@@ -122,11 +120,25 @@ impl Lister {
         match self {
             Self::Json(document) => document.end(&[("next", serde_json::json!(next))]),
             Self::Table(_, true) => Ok(()),
-            Self::Table(_, false) => {
-                Ok(say("no sessions; `fleet push` or a bot makes the first\n")?)
-            }
+            Self::Table(_, false) => Ok(say(NONE)?),
         }
     }
+}
+
+/// Said where there are no sessions.
+const NONE: &str = "no sessions; `fleet push` or a bot makes the first\n";
+
+/// Sessions as a table.
+pub(crate) fn list(sessions: &[Session], look: &Look) -> String {
+    if sessions.is_empty() {
+        return NONE.to_owned();
+    }
+    Table::new(look, &COLUMNS).rows(&rows(sessions))
+}
+
+fn rows(sessions: &[Session]) -> Vec<Vec<Cell>> {
+    let now = Timestamp::now();
+    sessions.iter().map(|session| row(session, now)).collect()
 }
 
 fn row(session: &Session, now: Timestamp) -> Vec<Cell> {

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use fleet_coordinator::config::{ConfigError, read_file};
+use fleet_coordinator::config::{ConfigError, RawHealth, read_file};
+use fleet_coordinator::health::Settings;
 use fleet_coordinator::store::{OpenOptions, SharedStore, open};
 use fleet_worker_sdk::transport::http::HttpWriter;
 use fleet_worker_sdk::{Error, Result};
@@ -39,12 +40,13 @@ pub(crate) struct StoreArgs {
 }
 
 /// What a file says. Settings of the other processes are theirs to check: all may share one file.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 struct File {
     store: Option<String>,
     token: Option<String>,
     namespace: Option<String>,
+    health: Option<RawHealth>,
 }
 
 /// How the fleet is reached.
@@ -84,6 +86,17 @@ impl StoreArgs {
         }))
     }
 
+    /// How scores are made where this process makes them: as the file says that coordinators and
+    /// dashboards are given.
+    ///
+    /// # Errors
+    /// `Error::Invalid` naming the setting, and what is allowed.
+    pub(crate) fn health(&self) -> Result<Settings> {
+        let settled = self.settle(|name| std::env::var(name).ok())?;
+        let checked = settled.health.unwrap_or_default().checked();
+        checked.map_err(|error| Error::invalid("configuration", error.to_string()))
+    }
+
     /// What was given, and where nothing was, what the file says.
     fn settle(&self, variable: impl Fn(&str) -> Option<String>) -> Result<File> {
         let given = |value: &Option<String>| value.clone().filter(|text| !text.trim().is_empty());
@@ -106,6 +119,7 @@ impl StoreArgs {
             token: token.or(file.token),
             namespace: given(&self.namespace).or(file.namespace),
             store: store.or(file.store),
+            health: file.health,
         })
     }
 }
@@ -172,7 +186,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("bad.toml");
         std::fs::write(&path, "token = \"hunter2\nstore = 1").unwrap();
-        let error = args(None, Some(&path)).settle(|_| None).unwrap_err();
+        let error = args(None, Some(&path)).settle(|_| None).err().unwrap();
         let text = error.to_string();
         assert!(
             text.contains("bad.toml") && !text.contains("hunter2"),

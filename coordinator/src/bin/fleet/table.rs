@@ -1,7 +1,7 @@
 //! Tables that fit the terminal: long columns are cut, and where that is not enough, the least
 //! important ones are left out. In a file or a pipe everything is written in full.
 
-use crate::look::{Look, Tone, cut, width};
+use crate::look::{Look, Tone, cut, cut_start, width};
 
 /// Cells between two columns.
 const GAP: usize = 2;
@@ -12,6 +12,8 @@ pub(crate) struct Column {
     title: &'static str,
     /// Numbers stand to the right.
     right: bool,
+    /// The end of its text says most.
+    end: bool,
     /// Fewest cells it is of use in; none where it must not be cut.
     least: Option<usize>,
     /// Columns of higher rank are left out first; 0 never is.
@@ -24,6 +26,7 @@ impl Column {
         Self {
             title,
             right: false,
+            end: false,
             least: None,
             rank: 0,
         }
@@ -39,6 +42,12 @@ impl Column {
     pub(crate) const fn cut(mut self, least: usize) -> Self {
         self.least = Some(least);
         self
+    }
+
+    /// Cut to as few cells as `least`, its end kept: of a path or a long rule that says most.
+    pub(crate) const fn cut_start(mut self, least: usize) -> Self {
+        self.end = true;
+        self.cut(least)
     }
 
     /// Left out before those of lower rank.
@@ -122,6 +131,7 @@ impl Table {
             .collect();
         for (number, (column, cells, cell)) in shown.iter().enumerate() {
             let text = match self.look.width {
+                Some(_) if column.end => cut_start(&cell.text, *cells),
                 Some(_) => cut(&cell.text, *cells),
                 None => cell.text.clone(),
             };
@@ -149,7 +159,13 @@ impl Table {
             longest.unwrap_or(0).max(width(column.title))
         });
         let natural: Vec<usize> = natural.collect();
-        let mut kept = vec![true; natural.len()];
+        let columns = self.columns.iter().enumerate();
+        let kept = columns.map(|(number, column)| {
+            let mut cells = rows.iter().filter_map(|row| row.get(number));
+            // A column that may be left out and has nothing in it says nothing.
+            column.rank == 0 || cells.any(|cell| !cell.text.is_empty())
+        });
+        let mut kept: Vec<bool> = kept.collect();
         loop {
             let wanted = kept.iter().zip(&natural);
             let mut widths: Vec<_> = wanted.map(|(kept, width)| kept.then_some(*width)).collect();

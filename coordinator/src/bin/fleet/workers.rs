@@ -1,7 +1,7 @@
 //! `fleet workers`: the processes of bots, and what they are told.
 
 use clap::{Args, Subcommand};
-use fleet_coordinator::answer::{WorkerView, Workers as Answer};
+use fleet_coordinator::answer::WorkerView;
 use fleet_coordinator::client::Reader;
 use fleet_coordinator::lifecycle::Liveness;
 use fleet_worker_sdk::{Command, Error, Result, WorkerId};
@@ -66,7 +66,8 @@ impl Workers {
         match &self.action {
             None | Some(Action::List) => {
                 let answer = reader.workers().await?;
-                self.asking.show(&answer, |look| text(&answer, look))
+                self.asking
+                    .show(&answer, |look| list(&answer.workers, look))
             }
             Some(Action::Quiet { id }) => self.tell(&*reader, id, Command::Quiet).await,
             Some(Action::Terminate { id }) => self.tell(&*reader, id, Command::Terminate).await,
@@ -106,12 +107,13 @@ fn chosen(workers: &[WorkerView], text: &str) -> Result<WorkerId> {
     }
 }
 
-fn text(answer: &Answer, look: &Look) -> String {
-    if answer.workers.is_empty() {
+/// Workers as a table.
+pub(crate) fn list(workers: &[WorkerView], look: &Look) -> String {
+    if workers.is_empty() {
         return "no workers; reports that are pushed come without any\n".to_owned();
     }
     let now = Timestamp::now();
-    let rows: Vec<_> = answer.workers.iter().map(|seen| row(seen, now)).collect();
+    let rows: Vec<_> = workers.iter().map(|seen| row(seen, now)).collect();
     Table::new(look, &COLUMNS).rows(&rows)
 }
 
