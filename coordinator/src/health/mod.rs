@@ -3,7 +3,7 @@
 //! Three things are scored apart and then rolled up, each with its breakdown: whether a *bot* is
 //! well ([`bot`]), whether a *repository* is well ([`quality`]), and what that makes of sessions,
 //! tiers and the fleet ([`rollup`]). What is unknown is left out, never counted as well; the
-//! coverage says how much was known.
+//! coverage says how much was known. [`explain`](mod@explain) shows a score as the sum it is.
 
 pub mod settings;
 
@@ -17,8 +17,11 @@ pub mod bot;
 
 pub mod rollup;
 
+pub mod explain;
+
 use serde::{Deserialize, Serialize};
 
+pub use explain::{Explanation, Subject, explain};
 pub use settings::Settings;
 pub use status::{Firing, Status};
 
@@ -85,6 +88,9 @@ impl Health {
         self
     }
 }
+
+#[cfg(test)]
+mod laws;
 
 #[cfg(test)]
 mod tests;

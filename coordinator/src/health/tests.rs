@@ -4,12 +4,11 @@ use fleet_worker_sdk::{
     BotId, Execution, ExecutionState, SessionId, Tier, WeightClass, WorkerState,
 };
 use jiff::{SignedDuration, Timestamp};
-use proptest::prelude::*;
 
 use super::*;
 use crate::model::{Counts, Rollup, Run, Tally, Worker};
 
-fn counts(rows: &[(WeightClass, &str, u64)]) -> Counts {
+pub(super) fn counts(rows: &[(WeightClass, &str, u64)]) -> Counts {
     let by_rule = rows
         .iter()
         .map(|(class, rule, n)| ((*class, (*rule).to_owned()), *n))
@@ -20,11 +19,11 @@ fn counts(rows: &[(WeightClass, &str, u64)]) -> Counts {
     }
 }
 
-fn bot_id(id: &str) -> BotId {
+pub(super) fn bot_id(id: &str) -> BotId {
     BotId::new(id).unwrap()
 }
 
-fn execution(bot: &str, state: ExecutionState) -> Execution {
+pub(super) fn execution(bot: &str, state: ExecutionState) -> Execution {
     Execution {
         bot: bot_id(bot),
         state,
@@ -38,11 +37,11 @@ fn execution(bot: &str, state: ExecutionState) -> Execution {
     }
 }
 
-fn at(second: i64) -> Timestamp {
+pub(super) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + second).unwrap()
 }
 
-fn run(second: usize, outcome: ExecutionState) -> Run {
+pub(super) fn run(second: usize, outcome: ExecutionState) -> Run {
     Run {
         session: SessionId::new("p1-01a20714-b637-7054-9cfa-b65a4c1fd8f8").unwrap(),
         attempt: 1,
@@ -55,7 +54,7 @@ fn run(second: usize, outcome: ExecutionState) -> Run {
     }
 }
 
-fn worker(last_beat: Timestamp) -> Worker {
+pub(super) fn worker(last_beat: Timestamp) -> Worker {
     Worker {
         id: "hypatia:h:1:b".parse().unwrap(),
         bot: bot_id("hypatia"),
@@ -71,7 +70,7 @@ fn worker(last_beat: Timestamp) -> Worker {
     }
 }
 
-fn bot_facts<'a>(runs: &'a [Run], workers: &'a [Worker]) -> bot::BotFacts<'a> {
+pub(super) fn bot_facts<'a>(runs: &'a [Run], workers: &'a [Worker]) -> bot::BotFacts<'a> {
     bot::BotFacts {
         runs,
         pulse: bot::Pulse::of(workers),
@@ -80,7 +79,7 @@ fn bot_facts<'a>(runs: &'a [Run], workers: &'a [Worker]) -> bot::BotFacts<'a> {
 }
 
 #[track_caller]
-fn assert_explained(health: &Health) {
+pub(super) fn assert_explained(health: &Health) {
     if let Some(score) = health.score {
         let lost: f64 = health.breakdown.iter().map(|part| part.points_lost).sum();
         assert!((lost - (100.0 - score)).abs() < 0.01, "{health:?}");
@@ -268,95 +267,4 @@ fn settings_out_of_range_are_refused() {
         ..Settings::default()
     };
     assert!(wrong.check().is_err(), "what is no number is no weight");
-}
-
-fn class() -> impl Strategy<Value = WeightClass> {
-    proptest::sample::select(WeightClass::ALL)
-}
-
-fn some_counts() -> impl Strategy<Value = Counts> {
-    let row = (class(), "[a-e]", 1u64..5_000);
-    proptest::collection::vec(row, 0..40).prop_map(|rows| {
-        let mut counts = Counts::default();
-        for (class, rule, n) in rows {
-            *counts.by_rule.entry((class, rule)).or_default() += n;
-        }
-        counts
-    })
-}
-
-fn some_executions() -> impl Strategy<Value = Vec<Execution>> {
-    let one = (proptest::sample::select(ExecutionState::ALL), any::<bool>());
-    proptest::collection::vec(one, 0..8).prop_map(|all| {
-        let make = |(n, (state, partial)): (usize, (ExecutionState, bool))| Execution {
-            partial,
-            ..execution(&format!("bot-{n}"), state)
-        };
-        all.into_iter().enumerate().map(make).collect()
-    })
-}
-
-proptest! {
-    #[test]
-    fn more_findings_never_raise_a_score(counts in some_counts(), class in class(), rule in "[a-h]", n in 1u64..100) {
-        let settings = Settings::default();
-        let before = quality::quality(&counts, None, &settings);
-        let mut more = counts.clone();
-        *more.by_rule.entry((class, rule)).or_default() += n;
-        let after = quality::quality(&more, None, &settings);
-        prop_assert!(after.score <= before.score);
-        prop_assert!(after.status >= before.status);
-    }
-
-    #[test]
-    fn worse_findings_never_raise_a_score(counts in some_counts()) {
-        let settings = Settings::default();
-        let worse = Counts {
-            by_rule: counts.by_rule.iter().fold(BTreeMap::new(), |mut map, ((class, rule), n)| {
-                let up = WeightClass::ALL[(*class as usize).saturating_sub(1)];
-                *map.entry((up, format!("{class}{rule}"))).or_default() += n;
-                map
-            }),
-            ..Counts::default()
-        };
-        prop_assert!(quality::total_load(&worse, &settings) >= quality::total_load(&counts, &settings) - 1e-9);
-    }
-
-    #[test]
-    fn a_session_explains_itself(executions in some_executions(), counts in some_counts()) {
-        let scores = rollup::session(&executions, &counts, None, &Settings::default());
-        for health in [&scores.health, &scores.executions, &scores.quality] {
-            assert_explained(health);
-            prop_assert!((0.0..=1.0).contains(&health.coverage));
-        }
-    }
-
-    #[test]
-    fn the_order_of_executions_and_runs_never_matters(executions in some_executions(), outcomes in proptest::collection::vec(any::<bool>(), 0..20)) {
-        let settings = Settings::default();
-        let mut reversed = executions.clone();
-        reversed.reverse();
-        let one = rollup::session(&executions, &Counts::default(), None, &settings).health.score;
-        let other = rollup::session(&reversed, &Counts::default(), None, &settings).health.score;
-        prop_assert!(one.zip(other).is_none_or(|(a, b)| (a - b).abs() < 1e-9) && one.is_some() == other.is_some());
-        let state = |ok: &bool| if *ok { ExecutionState::Completed } else { ExecutionState::Failed };
-        let runs: Vec<Run> = outcomes.iter().enumerate().map(|(n, ok)| run(n, state(ok))).collect();
-        let mut backwards = runs.clone();
-        backwards.reverse();
-        let score = |runs: &[Run]| bot::bot(&bot_id("a"), &bot_facts(runs, &[]), None, at(99), &settings).score;
-        prop_assert_eq!(score(&runs), score(&backwards));
-    }
-
-    #[test]
-    fn the_unknown_never_counts_as_well(executions in some_executions()) {
-        let settings = Settings::default();
-        let known: Vec<Execution> = executions
-            .iter()
-            .filter(|e| matches!(e.state, ExecutionState::Completed | ExecutionState::Failed))
-            .cloned()
-            .collect();
-        let all = rollup::session(&executions, &Counts::default(), None, &settings).executions.score;
-        let only = rollup::session(&known, &Counts::default(), None, &settings).executions.score;
-        prop_assert!(all.zip(only).is_none_or(|(a, b)| (a - b).abs() < 1e-9) && all.is_some() == only.is_some());
-    }
 }
