@@ -25,3 +25,5 @@ mod topologies;
 mod secured;
 
 mod process;
+
+mod cli;

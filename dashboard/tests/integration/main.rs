@@ -25,6 +25,8 @@ mod ws;
 
 mod sdk;
 
+mod cli;
+
 mod ingest;
 
 mod together;
