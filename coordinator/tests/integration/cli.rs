@@ -96,7 +96,8 @@ impl Site {
         self.command().args(arguments).output().unwrap().into()
     }
 
-    /// Pushes `count` findings of `bot` on `repository`: each second one an error, over two files.
+    /// Pushes `count` findings of `bot` on `repository`: each second one an error, each in a file
+    /// of its own in one of two folders.
     #[track_caller]
     fn push(&self, repository: &str, bot: &str, count: usize) {
         let mut command = self.command();
@@ -112,7 +113,7 @@ impl Site {
                 "level": level,
                 "message": format!("message {n}\u{1b}[31m"),
                 "category": "security",
-                "locations": [{"uri": format!("src/{}.rs", n % 2), "region": {"start_line": n + 1}}],
+                "locations": [{"uri": format!("src/{}/{n}.rs", n % 2), "region": {"startLine": n + 1}}],
             });
             writeln!(input, "{line}").unwrap();
         }

@@ -36,7 +36,7 @@ async fn sessions_and_findings_are_listed_for_programs() {
         "-s",
         "error",
         "-f",
-        "src/0.rs",
+        "src/0/",
         "-n",
         "2",
         "--json",
@@ -70,7 +70,7 @@ async fn tables_are_full_text_where_nobody_looks_and_nothing_in_them_acts() {
     let text = site.fleet(&["findings", "acme/shop"]).ok().out;
     assert!(text.starts_with("SEVERITY  WHERE"), "{text}");
     assert!(
-        text.contains("error     src/0.rs:1  message 0\\u{1b}[31m"),
+        text.contains("error     src/0/0.rs:1  message 0\\u{1b}[31m"),
         "{text}"
     );
     assert!(text.contains("3 findings of session p"), "{text}");
