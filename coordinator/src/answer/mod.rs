@@ -8,6 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use fleet_worker_sdk::{Bot, BotId, Error, Result, SessionId, Tier};
+use futures_util::future::try_join;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use report::{Reporting, STEP};
@@ -180,7 +181,7 @@ impl Workers {
     /// # Errors
     /// As the store's.
     pub async fn read<S: Read + ?Sized>(store: &S, settings: &Settings) -> Result<Self> {
-        let (now, workers) = tokio::try_join!(store.now(), store.workers())?;
+        let (now, workers) = try_join(store.now(), store.workers()).await?;
         let seen = workers.into_iter().map(|worker| WorkerView {
             liveness: liveness(&worker, worker.last_beat, now, settings),
             stuck: is_stuck(&worker, now, settings),

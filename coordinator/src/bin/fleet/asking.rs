@@ -15,8 +15,14 @@ pub(crate) struct Asking {
     /// Print the answer as JSON, as the HTTP API gives it
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// When to use colours; NO_COLOR turns them off, too
-    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t)]
+    #[arg(
+        long,
+        help = "When to use colours; NO_COLOR turns them off, too",
+        global = true,
+        value_name = "WHEN",
+        value_enum,
+        default_value_t
+    )]
     pub(crate) color: Colour,
     #[command(flatten)]
     pub(crate) store: StoreArgs,

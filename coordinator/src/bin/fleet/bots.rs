@@ -2,7 +2,7 @@
 
 use clap::Args;
 use fleet_coordinator::answer::Bots as Answer;
-use fleet_worker_sdk::Bot;
+use fleet_worker_sdk::{Bot, BotId};
 
 use crate::asking::Asking;
 use crate::exit::Stop;
@@ -48,7 +48,7 @@ fn text(answer: &Answer, look: &Look) -> String {
 }
 
 fn row(bot: &Bot) -> Vec<Cell> {
-    let after: Vec<_> = bot.depends_on.iter().map(|bot| bot.as_str()).collect();
+    let after: Vec<_> = bot.depends_on.iter().map(BotId::as_str).collect();
     vec![
         bot.id.as_str().into(),
         bot.tier.as_str().into(),

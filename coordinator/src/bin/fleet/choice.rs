@@ -93,9 +93,12 @@ async fn search(
     }
     let by_id = is_prefix(text);
     let others = |first: &Session| {
-        let differs = |other: &&Session| match by_id {
-            true => other.id != first.id,
-            false => other.repository != first.repository,
+        let differs = |other: &&Session| {
+            if by_id {
+                other.id != first.id
+            } else {
+                other.repository != first.repository
+            }
         };
         found.iter().any(|other| differs(&other))
     };
@@ -112,9 +115,12 @@ async fn search(
 fn ambiguous(text: &str, found: &[Session], by_id: bool) -> Error {
     let mut names: Vec<&str> = found
         .iter()
-        .map(|session| match by_id {
-            true => session.id.as_str(),
-            false => session.repository.as_str(),
+        .map(|session| {
+            if by_id {
+                session.id.as_str()
+            } else {
+                session.repository.as_str()
+            }
         })
         .collect();
     names.sort_unstable();

@@ -1,5 +1,7 @@
 //! `fleet health`: how well the fleet, a tier, a bot or a session is, and why.
 
+use std::fmt::Write as _;
+
 use clap::Args;
 use fleet_coordinator::answer::HealthOf;
 use fleet_coordinator::health::{Health as Scored, Part};
@@ -143,12 +145,12 @@ impl<'a> Page<'a> {
         );
         let name = self.look.paint(Tone::Strong, name);
         let known = health.coverage * 100.0;
-        self.text += &format!("{name}  {status}  {known:.0} % known\n");
+        let _ = writeln!(self.text, "{name}  {status}  {known:.0} % known");
         if stale {
             let note = "the store is away: this is what was known last";
-            self.text += &format!("  {}\n", self.look.paint(Tone::Bad, note));
+            let _ = writeln!(self.text, "  {}", self.look.paint(Tone::Bad, note));
         }
-        self.text += &format!("  {}\n", plain(&health.reason));
+        let _ = writeln!(self.text, "  {}", plain(&health.reason));
         if self.explain {
             self.parts(health);
         }

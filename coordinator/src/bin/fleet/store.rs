@@ -15,12 +15,16 @@ pub(crate) const DEFAULT_STORE: &str = "http://127.0.0.1:8080";
 /// The file looked for in the current folder.
 const LOCAL_FILE: &str = "fleet.toml";
 
+const STORE_HELP: &str = "http://host:port of a dashboard, or redis://host:port of its store \
+    [default: of the file, else http://127.0.0.1:8080]";
+const CONFIG_HELP: &str = "TOML file with store, token or namespace [default: ./fleet.toml, else \
+    fleet/config.toml in $XDG_CONFIG_HOME or ~/.config]";
+
 /// How every command is told where the fleet is.
 #[derive(Args, Clone, Default)]
 #[command(next_help_heading = "Where the fleet is")]
 pub(crate) struct StoreArgs {
-    /// http://host:port of a dashboard, or redis://host:port of its store [default: of the file, else http://127.0.0.1:8080]
-    #[arg(
+    #[arg(help = STORE_HELP,
         long,
         value_name = "URL",
         env = "FLEET_STORE",
@@ -34,8 +38,7 @@ pub(crate) struct StoreArgs {
     /// Namespace of the fleet, where the store is Redis [default: fleet]
     #[arg(long, value_name = "NAME", env = "FLEET_NAMESPACE", global = true)]
     pub(crate) namespace: Option<String>,
-    /// TOML file with store, token or namespace [default: ./fleet.toml, else fleet/config.toml in $XDG_CONFIG_HOME or ~/.config]
-    #[arg(long, value_name = "FILE", env = "FLEET_CONFIG", global = true)]
+    #[arg(help = CONFIG_HELP, long, value_name = "FILE", env = "FLEET_CONFIG", global = true)]
     pub(crate) config: Option<PathBuf>,
 }
 
@@ -139,7 +142,7 @@ fn read(path: &Path) -> Result<File> {
         ConfigError::File { path, why } => {
             Error::invalid(format!("configuration file {}", path.display()), why)
         }
-        other => Error::invalid("configuration", other.to_string()),
+        other @ ConfigError::Invalid { .. } => Error::invalid("configuration", other.to_string()),
     })
 }
 

@@ -1,5 +1,7 @@
 //! A JSON document with one long list in it, written as the list comes: memory does not grow with it.
 
+use std::fmt::Write as _;
+
 use fleet_worker_sdk::Error;
 use serde::Serialize;
 use serde_json::Value;
@@ -25,8 +27,8 @@ impl Document {
     }
 
     /// Writes what stands after the list.
-    pub(crate) fn end(mut self, members: &[(&str, Value)]) -> Result<(), Stop> {
-        Ok(say(&self.rest(members)?)?)
+    pub(crate) fn end(self, members: &[(&str, Value)]) -> Result<(), Stop> {
+        Ok(say(&self.rest(members))?)
     }
 
     fn part<T: Serialize>(&mut self, elements: &[T]) -> Result<String, Stop> {
@@ -43,7 +45,7 @@ impl Document {
         Ok(text)
     }
 
-    fn rest(&mut self, members: &[(&str, Value)]) -> Result<String, Stop> {
+    fn rest(&self, members: &[(&str, Value)]) -> String {
         let mut text = match self.written {
             0 => self.begin().trim_end().to_owned(),
             _ => "\n".to_owned(),
@@ -51,10 +53,10 @@ impl Document {
         text.push(']');
         for (name, value) in members {
             let name = Value::from(*name);
-            text.push_str(&format!(",{name}:{value}"));
+            let _ = write!(text, ",{name}:{value}");
         }
         text.push_str("}\n");
-        Ok(text)
+        text
     }
 
     fn begin(&self) -> String {
@@ -76,7 +78,7 @@ mod tests {
             for part in &parts {
                 text += &document.part(part).unwrap();
             }
-            text += &document.rest(&[("next", json!("x"))]).unwrap();
+            text += &document.rest(&[("next", json!("x"))]);
             let read: Value = serde_json::from_str(&text).unwrap();
             assert_eq!(read, json!({"list": parts.concat(), "next": "x"}), "{text}");
         }

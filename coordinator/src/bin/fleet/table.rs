@@ -104,18 +104,15 @@ impl Table {
     /// The next rows; the first time with the titles above them.
     pub(crate) fn rows(&mut self, rows: &[Vec<Cell>]) -> String {
         let mut out = String::new();
-        let widths = match self.widths.take() {
-            Some(widths) => widths,
-            None => {
-                let widths = self.fit(rows);
-                let titles: Vec<_> = self
-                    .columns
-                    .iter()
-                    .map(|column| Cell::toned(column.title, Tone::Faint))
-                    .collect();
-                self.write(&mut out, &widths, &titles);
-                widths
-            }
+        let widths = if let Some(widths) = self.widths.take() {
+            widths
+        } else {
+            let widths = self.fit(rows);
+            let columns = self.columns.iter();
+            let titles = columns.map(|column| Cell::toned(column.title, Tone::Faint));
+            let titles: Vec<_> = titles.collect();
+            self.write(&mut out, &widths, &titles);
+            widths
         };
         for row in rows {
             self.write(&mut out, &widths, row);

@@ -30,7 +30,7 @@ impl Watching {
         let mut child = command.spawn().unwrap();
         let out = ChildStdout::from_std(child.stdout.take().unwrap()).unwrap();
         Self {
-            child: child,
+            child,
             lines: BufReader::new(out).lines(),
         }
     }

@@ -41,8 +41,8 @@ async fn busy() -> (Sight, Timestamp) {
     // Sessions that changed within one millisecond are listed in order of random ids.
     seen.sessions
         .sort_by_key(|session| session.repository.to_string());
-    for (number, session) in seen.sessions.iter_mut().enumerate() {
-        session.changed = now - jiff::SignedDuration::from_mins(number as i64);
+    for (number, session) in (0..).zip(seen.sessions.iter_mut()) {
+        session.changed = now - jiff::SignedDuration::from_mins(number);
     }
     if let Some(session) = seen.sessions.first_mut() {
         session.total = 12;
