@@ -5,7 +5,8 @@
 //! 1. [`model`]: what is read back from a store.
 //! 2. [`index`]: a session's findings in memory; [`series`]: what a bot usually does; [`health`],
 //!    [`lifecycle`], [`anomaly`], [`summary`], [`report`]: pure functions of stored state and time.
-//! 3. [`store`]: the traits and the two stores, embedded and Redis; [`import`]: a report into one.
+//! 3. [`store`]: the traits and the two stores, embedded and Redis; [`place`]: where a report belongs;
+//!    [`import`]: a report into one.
 //! 4. [`maintain`]: the loop that recomputes what changed.
 //! 5. [`view`]: the cached view that dashboards read; [`answer`]: the shapes of what is asked and
 //!    answered; [`client`]: both, for the `fleet` command.
@@ -24,6 +25,8 @@ pub mod report;
 pub mod summary;
 
 pub mod store;
+
+pub mod place;
 
 pub mod import;
 

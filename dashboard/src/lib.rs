@@ -7,6 +7,7 @@
 //! 3. [`context`]: what every handler works with; [`routes`] composes [`api`], [`pages`],
 //!    [`probes`] and [`metrics`].
 //! 4. [`ws`]: one hub that watches the store, and its clients.
+//! 5. [`demo`]: a fleet to look at, made of small checks; [`imports`]: reports taken along at start.
 #![allow(
     rustdoc::private_intra_doc_links,
     reason = "its maintainers read it, with private items documented"
@@ -29,3 +30,7 @@ pub mod probes;
 pub mod metrics;
 
 pub mod ws;
+
+pub mod demo;
+
+pub mod imports;

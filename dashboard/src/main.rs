@@ -1,6 +1,8 @@
 //! The dashboard process: configuration, sockets, signals and exit codes.
 
 use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -13,7 +15,8 @@ use fleet_coordinator::store::memory::MemoryStore;
 use fleet_coordinator::store::{OpenOptions, SharedStore};
 use fleet_dashboard::config::{Args, Settings};
 use fleet_dashboard::context::Context;
-use fleet_dashboard::{routes, server};
+use fleet_dashboard::demo::{self, Pace};
+use fleet_dashboard::{imports, routes, server};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -25,6 +28,9 @@ const BAD_CONFIGURATION: u8 = 64;
 /// Something failed at start, or connections had to be cut at the end.
 const FAILED: u8 = 1;
 
+/// What is logged of a demonstration unless told otherwise.
+const DEMO_LOG: &str = "warn";
+
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
@@ -35,22 +41,66 @@ fn main() -> ExitCode {
             return ExitCode::from(if mistaken { BAD_CONFIGURATION } else { 0 });
         }
     };
-    let print = args.print_config;
-    let checked = args
-        .settings()
-        .map_err(anyhow::Error::from)
-        .and_then(|settings| Ok((filter(&settings.log)?, settings)));
-    let (filter, settings) = match checked {
-        Ok(checked) => checked,
+    let done = match start(args) {
+        Ok(Start::Printed) => Ok(ExitCode::SUCCESS),
+        Ok(Start::Part(task)) => {
+            on_runtime(async move { demo::play(&task).await.map(|()| ExitCode::SUCCESS) })
+        }
+        Ok(Start::Live(settings, extras)) => on_runtime(run(*settings, extras)),
         Err(error) => return complain(&error, BAD_CONFIGURATION),
     };
-    let done = if print {
-        print_config(&settings)
-    } else {
-        logging::start(filter, settings.log_format);
-        live(settings)
-    };
     done.unwrap_or_else(|error| complain(&error, FAILED))
+}
+
+/// What is asked for beside the settings.
+struct Extras {
+    demo: Option<PathBuf>,
+    import: Vec<PathBuf>,
+}
+
+/// What the process is to be.
+enum Start {
+    /// Nothing more: the settings were printed.
+    Printed,
+    /// A bot of a demonstration.
+    Part(String),
+    /// A dashboard.
+    Live(Box<Settings>, Extras),
+}
+
+/// Checks what was asked for before anything is opened.
+fn start(mut args: Args) -> anyhow::Result<Start> {
+    let task = args.demo_task.take();
+    let extras = Extras {
+        demo: args.demo.take(),
+        import: std::mem::take(&mut args.import),
+    };
+    let (print, quiet) = (
+        args.print_config,
+        extras.demo.is_some() && args.raw.log.is_none(),
+    );
+    let settings = args.settings()?;
+    if print {
+        print_config(&settings)?;
+        return Ok(Start::Printed);
+    }
+    if let (Some(_), Some(store)) = (&extras.demo, &settings.store) {
+        anyhow::bail!(
+            "--demo shows a fleet of its own, which is kept in this process; leave out the store {}",
+            store.shown()
+        );
+    }
+    // A demonstration says in its own words what happens.
+    let log = if quiet || task.is_some() {
+        DEMO_LOG
+    } else {
+        &settings.log
+    };
+    logging::start(filter(log)?, settings.log_format);
+    Ok(match task {
+        Some(task) => Start::Part(task),
+        None => Start::Live(Box::new(settings), extras),
+    })
 }
 
 fn complain(error: &anyhow::Error, code: u8) -> ExitCode {
@@ -65,18 +115,18 @@ fn print_config(settings: &Settings) -> anyhow::Result<ExitCode> {
 }
 
 /// From the runtime to the exit code.
-fn live(settings: Settings) -> anyhow::Result<ExitCode> {
+fn on_runtime(life: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("the runtime cannot be built")?;
-    let ended = runtime.block_on(run(settings));
+    let ended = runtime.block_on(life);
     // Blocking reads of spooled files may still run; they hold nothing that has to be saved.
     runtime.shutdown_background();
     ended
 }
 
-async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
+async fn run(settings: Settings, extras: Extras) -> anyhow::Result<ExitCode> {
     let store = match store(&settings) {
         Ok(store) => store,
         Err(error) => return Ok(complain(&error, BAD_CONFIGURATION)),
@@ -90,10 +140,17 @@ async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     let shutdown = CancellationToken::new();
     tokio::spawn(watch_signals(shutdown.clone()));
     tracing::info!(url = %format!("http://{address}/"), store = %context.store.address(), "listening");
+    let beside = match beside(&context, address, extras, &ended) {
+        Ok(beside) => beside,
+        Err(error) => return Ok(complain(&error, BAD_CONFIGURATION)),
+    };
     let filter = routes::all(&context);
     let drained = server::serve(listener, filter, &context, shutdown).await;
     // The coordinator ends last: what was pushed while draining is still looked at.
     ended.cancel();
+    for task in beside {
+        task.await?;
+    }
     if let Some(coordinating) = coordinating {
         coordinating.await?;
     }
@@ -107,6 +164,42 @@ async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
             ExitCode::from(FAILED)
         }
     })
+}
+
+/// Begins what runs beside the server: the demonstration, and reports taken along.
+fn beside(
+    context: &Context,
+    address: SocketAddr,
+    extras: Extras,
+    ended: &CancellationToken,
+) -> anyhow::Result<Vec<JoinHandle<()>>> {
+    let mut tasks = Vec::new();
+    let root = extras.demo.clone().unwrap_or_else(|| PathBuf::from("."));
+    if let Some(root) = &extras.demo {
+        let store = Arc::clone(&context.store);
+        let demo = demo::prepare(
+            root,
+            store,
+            format!("http://{address}"),
+            None,
+            Pace::default(),
+        )?;
+        std::io::stdout()
+            .lock()
+            .write_all(demo.words().as_bytes())?;
+        tasks.push(demo.begin(ended.clone()));
+    }
+    if !extras.import.is_empty() {
+        let (store, ended) = (Arc::clone(&context.store), ended.clone());
+        tasks.push(tokio::spawn(async move {
+            let taking = imports::take_along(&store, &extras.import, &root);
+            tokio::select! {
+                () = ended.cancelled() => tracing::warn!("stopped before every report was imported"),
+                taken = taking => tracing::info!(taken, "reports were imported"),
+            }
+        }));
+    }
+    Ok(tasks)
 }
 
 fn store(settings: &Settings) -> anyhow::Result<SharedStore> {

@@ -19,6 +19,15 @@ pub struct Args {
     /// Print the settings that result, with secrets hidden, and exit.
     #[arg(long)]
     pub print_config: bool,
+    /// Show a fleet at work: small bots look at the checkout at PATH, again every minute.
+    #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = ".", conflicts_with = "store")]
+    pub demo: Option<PathBuf>,
+    /// Take reports along at start (SARIF or JSON lines), or all of a folder.
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub import: Vec<PathBuf>,
+    /// What a process of the demonstration has to do, which starts it itself.
+    #[arg(long, hide = true, value_name = "JSON")]
+    pub demo_task: Option<String>,
     /// The settings.
     #[command(flatten)]
     pub raw: Raw,

@@ -30,3 +30,5 @@ mod cli;
 mod ingest;
 
 mod together;
+
+mod demo;

@@ -46,6 +46,10 @@ impl Running {
         Self::serving(routes::all(&context), &context).await
     }
 
+    pub(crate) fn store(&self) -> &SharedStore {
+        &self.store
+    }
+
     /// With a coordinator in the process, as the embedded dashboard has.
     pub(crate) async fn coordinated() -> Self {
         let store: SharedStore = Arc::new(MemoryStore::new(Partitions::DEFAULT));

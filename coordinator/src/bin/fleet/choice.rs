@@ -3,10 +3,9 @@
 use fleet_coordinator::answer::SessionPage;
 use fleet_coordinator::client::{MAX_SESSIONS, Reader};
 use fleet_coordinator::model::Session;
+use fleet_coordinator::place::Place;
 use fleet_coordinator::store::SessionQuery;
 use fleet_worker_sdk::{Error, Repository, Result, SessionId};
-
-use crate::place::Place;
 
 /// Pages of the latest sessions that are looked through for a short name: a thousand sessions.
 const PAGES: usize = 5;

@@ -6,8 +6,6 @@
 
 mod push;
 
-mod place;
-
 mod upload;
 
 mod direct;

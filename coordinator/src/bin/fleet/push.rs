@@ -4,13 +4,13 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use fleet_coordinator::place::Place;
 use fleet_worker_sdk::{BotId, Error, Result};
 use serde_json::{Value, json};
 
 use crate::direct;
 use crate::exit::{OK, REFUSED, UNREACHABLE, USAGE, code_of};
 use crate::output::{Counts, answer, complain, for_people, plain};
-use crate::place::Place;
 use crate::store::{StoreArgs, Target};
 use crate::upload::{self, Terms};
 

@@ -3,16 +3,20 @@
 //! What was given wins, then what the CI job says, then what git says: a CI checkout is often
 //! detached or shallow, and its remote may be a cache.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use fleet_worker_sdk::{OpenSession, Repository, Result};
 
 /// What is known of the place, not yet checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) repository: Option<String>,
-    pub(crate) git_ref: Option<String>,
-    pub(crate) commit: Option<String>,
+pub struct Place {
+    /// `owner/name`.
+    pub repository: Option<String>,
+    /// Branch or tag.
+    pub git_ref: Option<String>,
+    /// Commit hash.
+    pub commit: Option<String>,
 }
 
 impl Place {
@@ -36,12 +40,21 @@ impl Place {
     }
 
     /// The place of a report: what was given, completed from this process's surroundings.
-    pub(crate) fn found(given: Self) -> Self {
+    pub fn found(given: Self) -> Self {
         let place = given.or(Self::of_ci(|name| std::env::var(name).ok()));
         if place.is_whole() {
             return place;
         }
-        place.or(Self::of_git(git))
+        place.or(Self::of_git(|arguments| git(Path::new("."), arguments)))
+    }
+
+    /// The place of the checkout at `folder`, as git knows it; its repository is named after the
+    /// folder where there is no remote.
+    pub fn of_checkout(folder: &Path) -> Self {
+        let mut place = Self::of_git(|arguments| git(folder, arguments));
+        let named = || of_remote(&folder.canonicalize().ok()?.to_string_lossy());
+        place.repository = place.repository.or_else(named);
+        place
     }
 
     fn of_ci(variable: impl Fn(&str) -> Option<String>) -> Self {
@@ -69,7 +82,7 @@ impl Place {
     ///
     /// # Errors
     /// [`fleet_worker_sdk::Error::Invalid`] naming the part that is missing or not allowed.
-    pub(crate) fn session(&self, run: Option<&str>) -> Result<OpenSession> {
+    pub fn session(&self, run: Option<&str>) -> Result<OpenSession> {
         let Some(repository) = &self.repository else {
             return Err(fleet_worker_sdk::Error::invalid(
                 "repository",
@@ -104,9 +117,11 @@ fn of_remote(remote: &str) -> Option<String> {
     Repository::new(path).ok().map(|name| name.to_string())
 }
 
-/// What git says about the current folder; nothing where there is no git or no checkout.
-fn git(arguments: &[&str]) -> Option<String> {
+/// What git says about a folder; nothing where there is no git or no checkout.
+fn git(folder: &Path, arguments: &[&str]) -> Option<String> {
     let output = Command::new("git")
+        .arg("-C")
+        .arg(folder)
         .args(arguments)
         .stdin(Stdio::null())
         .stderr(Stdio::null())
