@@ -114,3 +114,9 @@ impl Found {
         }
     }
 }
+
+/// Whether a path ends so, as `a.rs` ends with `rs`.
+pub(super) fn is_kind(path: &str, ending: &str) -> bool {
+    let found = std::path::Path::new(path).extension();
+    found.is_some_and(|found| found.eq_ignore_ascii_case(ending))
+}

@@ -70,7 +70,7 @@ async fn rounds(store: &SharedStore, count: usize) -> Vec<SessionId> {
                 })
                 .collect();
             if done.len() >= count {
-                done.sort_by(|a, b| a.opened.cmp(&b.opened));
+                done.sort_by_key(|session| session.opened);
                 return done.into_iter().map(|session| session.id).collect();
             }
             tokio::time::sleep(Duration::from_millis(20)).await;

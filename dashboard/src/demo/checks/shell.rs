@@ -2,7 +2,7 @@
 
 use fleet_worker_sdk::{Level, Tier};
 
-use crate::demo::check::{Check, Found, Look, RuleText};
+use crate::demo::check::{Check, Found, Look, RuleText, is_kind};
 
 pub(super) const CHECK: Check = Check {
     bot: "shell-lint",
@@ -34,7 +34,7 @@ pub(super) const CHECK: Check = Check {
 fn look(path: &str, text: &str, found: &mut Found) {
     let first = text.lines().next().unwrap_or_default();
     let is_shell = first.starts_with("#!") && first.ends_with("sh");
-    if !is_shell && !path.ends_with(".sh") {
+    if !is_shell && !is_kind(path, "sh") {
         return;
     }
     let sets = |line: &str| line.trim_start().starts_with("set -") && line.contains('e');

@@ -2,7 +2,7 @@
 
 use fleet_worker_sdk::{Level, Tier};
 
-use crate::demo::check::{Check, Found, Look, RuleText};
+use crate::demo::check::{Check, Found, Look, RuleText, is_kind};
 
 pub(super) const CHECK: Check = Check {
     bot: "tidy-scan",
@@ -37,7 +37,7 @@ fn look(path: &str, text: &str, found: &mut Found) {
             ));
         }
         // Two spaces at the end break a line of Markdown.
-        let spaces = line.ends_with([' ', '\t']) && !path.ends_with(".md");
+        let spaces = line.ends_with([' ', '\t']) && !is_kind(path, "md");
         spaces.then(|| {
             (
                 Level::Note,
@@ -46,7 +46,7 @@ fn look(path: &str, text: &str, found: &mut Found) {
             )
         })
     });
-    if !text.is_empty() && !text.ends_with('\n') && !path.ends_with(".svg") {
+    if !text.is_empty() && !text.ends_with('\n') && !is_kind(path, "svg") {
         let last = u32::try_from(text.lines().count()).unwrap_or(u32::MAX);
         let line = text.lines().last().unwrap_or_default();
         found.at(
