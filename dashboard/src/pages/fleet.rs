@@ -1,26 +1,33 @@
-//! `GET /?repository=&cursor=&limit=`: the fleet's health with its reason and breakdown, the
-//! sessions, tiers and bots; and, while there is nothing yet, how to push a first report.
+//! `GET /?repository=&state=`: the fleet's health with its reason and breakdown, open findings,
+//! workers, tiers with their bots, and the latest sessions; while there is nothing yet, how to push a
+//! first report.
+
+use std::collections::BTreeSet;
 
 use askama::Template;
 use fleet_coordinator::health::Health;
 use fleet_coordinator::lifecycle::WorkerTally;
+use fleet_coordinator::model::Session;
 use fleet_coordinator::view::FleetHealth;
-use fleet_worker_sdk::{Bot, BotId, Tier};
+use fleet_worker_sdk::{Bot, Tier};
 use jiff::Timestamp;
 use warp::filters::BoxedFilter;
 use warp::host::Authority;
 use warp::reply::Response;
 use warp::{Filter, path};
 
-use super::show::{HealthShown, SessionShown};
-use super::{now, page};
+use super::frame::{Frame, Place};
+use super::listing::{self, Asked};
+use super::page;
+use super::show::{HealthShown, SessionShown, SeverityShown, severities, sum};
+use super::words::{Count, exact};
 use crate::api::problem::Problem;
-use crate::api::query::{Query, encode};
-use crate::api::{method, raw_query, sessions, with};
+use crate::api::query::Query;
+use crate::api::{method, raw_query, with};
 use crate::context::Context;
 
-/// Sessions on the first page: with them the page stays below 60 KB.
-const SESSIONS: usize = 50;
+/// Sessions on the first page: a screen of them; the rest is a link away.
+const SESSIONS: usize = 25;
 
 pub(crate) fn routes(context: &Context) -> BoxedFilter<(Response,)> {
     path::end()
@@ -35,24 +42,66 @@ pub(crate) fn routes(context: &Context) -> BoxedFilter<(Response,)> {
 #[derive(Template)]
 #[template(path = "fleet.html")]
 struct FleetPage {
-    now: Timestamp,
+    frame: Frame,
     health: HealthShown,
-    workers: String,
-    stale: bool,
+    /// When what is shown was known, where the store is away.
+    stale: Option<String>,
     store: String,
     address: String,
-    repository: Option<String>,
-    paged: bool,
+    filter: SessionFilter,
     sessions: Vec<SessionShown>,
-    next: Option<String>,
-    groups: Vec<Group>,
+    more: bool,
+    /// Open findings of the latest session of each repository listed.
+    open: Vec<SeverityShown>,
+    suppressed: Count,
+    repositories: Count,
+    totals: [(&'static str, Count); 3],
+    workers: Vec<WorkersShown>,
+    tiers: Vec<TierShown>,
+}
+
+/// The filter of a list of sessions, filled in as the address says.
+pub(crate) struct SessionFilter {
+    pub(crate) repository: String,
+    pub(crate) states: Vec<(&'static str, bool)>,
+    pub(crate) in_force: bool,
+    pub(crate) query: String,
+}
+
+impl SessionFilter {
+    pub(crate) fn new(asked: &Asked, query: &Query) -> Self {
+        use fleet_worker_sdk::SessionState;
+        let states = SessionState::ALL.iter();
+        let repository = asked.repository.as_ref();
+        Self {
+            repository: repository.map_or_else(String::new, ToString::to_string),
+            states: states
+                .map(|state| (state.as_str(), asked.state == Some(*state)))
+                .collect(),
+            in_force: asked.is_filtered(),
+            query: query.without(&["cursor", "limit"]),
+        }
+    }
+}
+
+/// Workers in one condition.
+struct WorkersShown {
+    word: &'static str,
+    count: Count,
 }
 
 /// A tier and its bots.
-struct Group {
+struct TierShown {
     tier: Tier,
     health: HealthShown,
-    bots: Vec<(BotId, HealthShown)>,
+    bots: Vec<BotShown>,
+}
+
+/// A bot in its tier.
+struct BotShown {
+    id: String,
+    health: HealthShown,
+    external: bool,
 }
 
 async fn fleet(
@@ -60,69 +109,86 @@ async fn fleet(
     query: String,
     host: Option<Authority>,
 ) -> Result<FleetPage, Problem> {
-    let query = Query::parse(&query, &["repository", "cursor", "limit"])?;
-    let now = now();
-    let listed = sessions::page(&context, &query, SESSIONS).await?;
-    let seen = context.view.fleet().await?;
-    let bots = context.store.bots().await?;
-    let rows = listed.sessions.iter();
+    let query = Query::parse(&query, &["repository", "state"])?;
+    let asked = Asked::read(&query)?;
+    let frame = Frame::new(Place::Fleet, true);
+    let (listed, seen, bots) = tokio::try_join!(
+        listing::list(&context, &query, &asked, SESSIONS),
+        async { Ok(context.view.fleet().await?) },
+        async { Ok(context.store.bots().await?) },
+    )?;
+    let latest = latest(&listed.sessions);
+    let tally = sum(latest.iter().map(|session| &session.tally));
+    let now = frame.now;
     Ok(FleetPage {
-        now,
         health: HealthShown::from(&seen.health),
-        stale: seen.stale,
-        workers: in_words(&seen.workers),
+        stale: seen.stale.then(|| exact(seen.computed_at)),
         store: context.store.address(),
         address: address(host),
-        repository: query.one("repository")?.map(str::to_owned),
-        paged: query.one("cursor")?.is_some(),
-        sessions: rows
-            .map(|session| SessionShown::new(session, now))
-            .collect(),
-        groups: groups(&seen, &bots),
-        next: listed.next.map(|next| {
-            let kept = query.without(&["cursor"]);
-            let kept = if kept.is_empty() {
-                kept
-            } else {
-                format!("&{kept}")
-            };
-            format!("/?cursor={}{kept}", encode(&next.to_string()))
-        }),
+        filter: SessionFilter::new(&asked, &query),
+        more: listed.next.is_some(),
+        open: severities(&tally),
+        suppressed: Count(tally.suppressed),
+        repositories: Count::of(latest.len()),
+        totals: [
+            ("Sessions", Count(seen.rollup.sessions)),
+            ("Repositories scored", Count(seen.rollup.repositories)),
+            ("Findings received", Count(seen.rollup.findings)),
+        ],
+        workers: workers(&seen.workers),
+        tiers: tiers(&seen, &bots),
+        sessions: rows(&listed.sessions, now),
+        frame,
     })
 }
 
+fn rows(sessions: &[Session], now: Timestamp) -> Vec<SessionShown> {
+    let rows = sessions.iter();
+    rows.map(|session| SessionShown::new(session, now)).collect()
+}
+
+/// The first session of each repository: the list has the latest change first.
+fn latest(sessions: &[Session]) -> Vec<&Session> {
+    let mut seen = BTreeSet::new();
+    let mut latest: Vec<&Session> = sessions.iter().collect();
+    latest.retain(|session| seen.insert(&session.repository));
+    latest
+}
+
 /// Tiers in execution order, each with its bots.
-fn groups(seen: &FleetHealth, bots: &[Bot]) -> Vec<Group> {
-    let group = |(tier, health): (&Tier, &Health)| Group {
+fn tiers(seen: &FleetHealth, bots: &[Bot]) -> Vec<TierShown> {
+    let shown = |(tier, health): (&Tier, &Health)| TierShown {
         tier: *tier,
         health: HealthShown::from(health),
         bots: bots
             .iter()
             .filter(|bot| bot.tier == *tier)
-            .filter_map(|bot| Some((bot.id.clone(), HealthShown::from(seen.bots.get(&bot.id)?))))
+            .filter_map(|bot| {
+                Some(BotShown {
+                    id: bot.id.to_string(),
+                    health: HealthShown::from(seen.bots.get(&bot.id)?),
+                    external: bot.external,
+                })
+            })
             .collect(),
     };
-    seen.tiers.iter().map(group).collect()
+    seen.tiers.iter().map(shown).collect()
 }
 
-/// How many workers are what; what none is is left out.
-fn in_words(workers: &WorkerTally) -> String {
-    let counts = [
-        (workers.alive, "alive"),
-        (workers.stale, "stale"),
-        (workers.dead, "dead"),
-        (workers.stopped, "stopped"),
-        (workers.stuck, "stuck"),
-    ];
-    let told = counts.iter().filter(|(count, _)| *count > 0);
-    let told: Vec<_> = told
-        .map(|(count, word)| format!("{count} {word}"))
-        .collect();
-    if told.is_empty() {
-        "none".to_owned()
-    } else {
-        told.join(", ")
-    }
+/// How many workers are what.
+fn workers(workers: &WorkerTally) -> Vec<WorkersShown> {
+    [
+        ("alive", workers.alive),
+        ("stale", workers.stale),
+        ("dead", workers.dead),
+        ("stuck", workers.stuck),
+        ("stopped", workers.stopped),
+    ]
+    .map(|(word, count)| WorkersShown {
+        word,
+        count: Count(count),
+    })
+    .into()
 }
 
 /// The address that this page was asked at: one that certainly reaches this process.

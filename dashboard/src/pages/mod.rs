@@ -1,35 +1,65 @@
-//! Pages for people: rendered here, complete without JavaScript, kept live by a small script.
+//! Pages for people: rendered here, complete without JavaScript, kept live by small scripts.
 //!
 //! - `GET /`: the fleet (see [`fleet`]).
-//! - `GET /sessions/{id}`: a session and its findings (see [`session`]).
-//! - `GET /assets/{file}`: style, script and icon (see [`assets`]).
+//! - `GET /sessions`: all sessions (see [`sessions`]).
+//! - `GET /sessions/{id}`: a session, its findings and each of them (see [`session`]).
+//! - `GET /bots`, `GET /bots/{id}`: bots with their runs (see [`bots`], [`bot`]).
+//! - `GET /workers`: workers with their life signs (see [`workers`]).
+//! - `GET /assets/{file}`: style, scripts and icon (see [`assets`]).
 //!
-//! A page is one template, one module here and nothing else. Templates escape whatever they show;
-//! [`show`] turns values into the words they show.
+//! A page is one template, one module here and, where it does more than show, one script. Templates
+//! escape whatever they show; [`words`] and [`show`] turn values into what they show; [`frame`] is
+//! what is around it. A part of a page that changes is an element with an id and `data-live`: the
+//! scripts fetch the page again and bring these parts up to date.
+
+pub(crate) mod words;
 
 pub(crate) mod show;
 
+pub(crate) mod frame;
+
+pub(crate) mod listing;
+
+pub(crate) mod runs;
+
 pub(crate) mod fleet;
 
+pub(crate) mod sessions;
+
 pub(crate) mod session;
+
+pub(crate) mod workers;
+
+pub(crate) mod bots;
+
+pub(crate) mod bot;
 
 pub(crate) mod assets;
 
 use askama::Template;
 use fleet_worker_sdk::Error;
-use jiff::Timestamp;
 use warp::Filter;
 use warp::filters::BoxedFilter;
+use warp::http::StatusCode;
 use warp::reply::{Reply, Response};
 
 use crate::api::problem::Problem;
 use crate::api::secure;
 use crate::context::Context;
+use frame::{Frame, Place};
 
 /// Every page and asset.
 pub fn routes(context: &Context) -> BoxedFilter<(Response,)> {
     fleet::routes(context)
+        .or(sessions::routes(context))
+        .unify()
         .or(session::routes(context))
+        .unify()
+        .or(workers::routes(context))
+        .unify()
+        .or(bots::routes(context))
+        .unify()
+        .or(bot::routes(context))
         .unify()
         .or(assets::routes())
         .unify()
@@ -40,9 +70,11 @@ pub fn routes(context: &Context) -> BoxedFilter<(Response,)> {
 #[derive(Template)]
 #[template(path = "problem.html")]
 struct ProblemPage {
-    now: Timestamp,
+    frame: Frame,
     title: &'static str,
     detail: String,
+    /// The store is away, and with its return the page that was asked for comes by itself.
+    passing: bool,
 }
 
 /// What a handler came to, as a page.
@@ -57,8 +89,9 @@ fn page<T: Template>(result: Result<T, Problem>) -> Response {
 fn refused(problem: Problem) -> Response {
     let status = problem.status();
     let page = ProblemPage {
-        now: now(),
+        frame: Frame::new(Place::Nowhere, true),
         title: problem.title(),
+        passing: status == StatusCode::SERVICE_UNAVAILABLE,
         detail: problem.public_detail(),
     };
     match render(&page) {
@@ -69,10 +102,4 @@ fn refused(problem: Problem) -> Response {
 
 fn render<T: Template>(page: &T) -> Result<String, Problem> {
     page.render().map_err(|error| Error::protocol(error).into())
-}
-
-/// The time a page is made at, in whole seconds.
-fn now() -> Timestamp {
-    let now = Timestamp::now();
-    Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
