@@ -68,7 +68,9 @@ async fn one(context: Context, bot: String, query: String) -> Result<BotPage, Pr
     let mut rows = workers::rows(own, now, context.view.health_settings());
     let all_workers = Count::of(rows.len());
     rows.truncate(WORKERS);
-    let frame = Frame::new(Place::Bots, false).hearing("fleet workers").beating();
+    let frame = Frame::new(Place::Bots, false)
+        .hearing("fleet workers")
+        .beating();
     let unknown = || Health::unknown("its health has not been computed yet");
     let latest = runs::latest(&runs).iter().rev();
     Ok(BotPage {

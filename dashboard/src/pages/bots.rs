@@ -99,7 +99,9 @@ fn row(bot: &Bot, runs: &[Run], workers: &[Worker], seen: &FleetHealth, now: Tim
         external: bot.external,
         score: number(health.and_then(|health| health.score)),
         status: health.map_or("unknown", |health| status(health.status)),
-        reason: health.map(|health| health.reason.clone()).unwrap_or_default(),
+        reason: health
+            .map(|health| health.reason.clone())
+            .unwrap_or_default(),
         workers: Count::of(at_work.count()),
         chart: Chart::of(runs),
         last: runs.last().map(|run| RunShown::new(run, now)),

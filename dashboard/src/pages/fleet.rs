@@ -144,7 +144,8 @@ async fn fleet(
 
 fn rows(sessions: &[Session], now: Timestamp) -> Vec<SessionShown> {
     let rows = sessions.iter();
-    rows.map(|session| SessionShown::new(session, now)).collect()
+    rows.map(|session| SessionShown::new(session, now))
+        .collect()
 }
 
 /// The first session of each repository: the list has the latest change first.

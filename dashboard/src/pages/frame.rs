@@ -86,10 +86,15 @@ mod tests {
     fn the_navigation_says_where_one_is() {
         let current = |frame: &Frame| -> Vec<_> {
             let links = frame.links.iter();
-            links.filter_map(|link| Some((link.name, link.current?))).collect()
+            links
+                .filter_map(|link| Some((link.name, link.current?)))
+                .collect()
         };
         assert_eq!(current(&Frame::new(Place::Bots, true)), [("Bots", "page")]);
-        assert_eq!(current(&Frame::new(Place::Sessions, false)), [("Sessions", "true")]);
+        assert_eq!(
+            current(&Frame::new(Place::Sessions, false)),
+            [("Sessions", "true")]
+        );
         assert_eq!(current(&Frame::new(Place::Nowhere, true)), []);
     }
 }

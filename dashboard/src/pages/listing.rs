@@ -54,7 +54,11 @@ pub(crate) async fn list(
     size: usize,
 ) -> Result<Listed, Problem> {
     let limit = query.limit(size, sessions::MAX_PAGE)?;
-    let batch = if asked.state.is_some() { MAX_SCAN } else { limit };
+    let batch = if asked.state.is_some() {
+        MAX_SCAN
+    } else {
+        limit
+    };
     let mut read = SessionQuery {
         repository: asked.repository.clone(),
         after: query.read("cursor")?,

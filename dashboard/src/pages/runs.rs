@@ -107,6 +107,7 @@ mod tests {
             ended: Timestamp::UNIX_EPOCH,
             duration_ms,
             findings: 0,
+            tally: fleet_coordinator::model::Tally::default(),
         }
     }
 
@@ -131,7 +132,9 @@ mod tests {
 
     #[test]
     fn only_the_latest_runs_are_drawn() {
-        let runs: Vec<_> = (0..100).map(|ms| run(ms, ExecutionState::Completed)).collect();
+        let runs: Vec<_> = (0..100)
+            .map(|ms| run(ms, ExecutionState::Completed))
+            .collect();
         assert_eq!(latest(&runs).len(), RUNS);
         assert_eq!(latest(&runs)[RUNS - 1].duration_ms, 99);
     }

@@ -51,7 +51,9 @@ impl From<&Health> for HealthShown {
             reason: health.reason.clone(),
             coverage: percent(health.coverage),
             covers_all: health.coverage >= 0.995,
-            lost: health.score.map_or_else(String::new, |score| format!("{:.1}", 100.0 - score)),
+            lost: health
+                .score
+                .map_or_else(String::new, |score| format!("{:.1}", 100.0 - score)),
             parts: parts.map(|part| PartShown::new(part, most)).collect(),
             open: !matches!(health.status, Status::Healthy | Status::Unknown),
         }
@@ -60,7 +62,11 @@ impl From<&Health> for HealthShown {
 
 impl PartShown {
     fn new(part: &Part, most: f64) -> Self {
-        let share = if most > 0.0 { part.points_lost / most } else { 0.0 };
+        let share = if most > 0.0 {
+            part.points_lost / most
+        } else {
+            0.0
+        };
         Self {
             name: part.part.clone(),
             value: number(part.value),
@@ -199,7 +205,10 @@ mod tests {
 
     #[test]
     fn a_part_leads_to_the_page_of_what_it_counts() {
-        assert_eq!(page_of("/api/v1/health/bots/semgrep").unwrap(), "/bots/semgrep");
+        assert_eq!(
+            page_of("/api/v1/health/bots/semgrep").unwrap(),
+            "/bots/semgrep"
+        );
         assert_eq!(page_of("/api/v1/sessions").unwrap(), "/sessions");
         assert_eq!(page_of("/api/v1/health").unwrap(), "/api/v1/health");
     }

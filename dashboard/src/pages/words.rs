@@ -168,7 +168,12 @@ mod tests {
 
     #[test]
     fn thousands_are_set_apart() {
-        for (count, shown) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+        for (count, shown) in [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ] {
             assert_eq!(Count(count).to_string(), shown);
         }
     }

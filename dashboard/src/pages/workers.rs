@@ -48,7 +48,13 @@ pub(crate) enum Condition {
 }
 
 impl Condition {
-    const ALL: [Self; 5] = [Self::Dead, Self::Stuck, Self::Stale, Self::Alive, Self::Stopped];
+    const ALL: [Self; 5] = [
+        Self::Dead,
+        Self::Stuck,
+        Self::Stale,
+        Self::Alive,
+        Self::Stopped,
+    ];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -150,7 +156,12 @@ pub(crate) fn rows<'a>(
         .map(|worker| (Condition::of(worker, now, settings), worker))
         .collect();
     all.sort_by_key(|(condition, worker)| {
-        (*condition, worker.bot.clone(), Reverse(worker.last_beat), worker.id.clone())
+        (
+            *condition,
+            worker.bot.clone(),
+            Reverse(worker.last_beat),
+            worker.id.clone(),
+        )
     });
     all.into_iter()
         .map(|(condition, worker)| (condition, WorkerShown::new(worker, condition, now)))
@@ -195,7 +206,9 @@ async fn list(context: Context, query: String) -> Result<WorkersPage, Problem> {
     let total = Count::of(rows.len());
     let shown = rows.into_iter().skip((page - 1) * WORKERS).take(WORKERS);
     Ok(WorkersPage {
-        frame: Frame::new(Place::Workers, true).hearing("workers").beating(),
+        frame: Frame::new(Place::Workers, true)
+            .hearing("workers")
+            .beating(),
         tally: tally(&WorkerTally::of(&workers, now, settings)),
         workers: shown.map(|(_, worker)| worker).collect(),
         total,
@@ -263,7 +276,10 @@ mod tests {
             worker("scan:h:1:stale", 980, 980),
         ];
         let rows = rows(&workers, now, &Settings::default());
-        let order: Vec<_> = rows.iter().map(|(is, row)| (*is, row.id.as_str())).collect();
+        let order: Vec<_> = rows
+            .iter()
+            .map(|(is, row)| (*is, row.id.as_str()))
+            .collect();
         assert_eq!(
             order,
             [
@@ -278,7 +294,10 @@ mod tests {
     #[test]
     fn an_unknown_condition_is_refused_with_the_known_ones() {
         let error = "ill".parse::<Condition>().unwrap_err().to_string();
-        assert!(error.contains("dead, stuck, stale, alive, stopped"), "{error}");
+        assert!(
+            error.contains("dead, stuck, stale, alive, stopped"),
+            "{error}"
+        );
         for condition in Condition::ALL {
             assert_eq!(condition.as_str().parse(), Ok(condition));
         }

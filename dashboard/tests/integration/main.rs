@@ -13,7 +13,9 @@ mod api;
 
 mod errors;
 
+mod looks;
 mod pages;
+mod pages_of;
 
 mod running;
 

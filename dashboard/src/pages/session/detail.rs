@@ -142,19 +142,34 @@ impl Detail {
             file_query: file.map(|path| format!("file={}", encode(path))),
             rule_name: cut(&rule.name, NAME),
             rule_text: cut(&rule.short_description, TEXT),
-            tags: rule.tags.iter().take(LIST).map(|tag| cut(tag, NAME)).collect(),
+            tags: rule
+                .tags
+                .iter()
+                .take(LIST)
+                .map(|tag| cut(tag, NAME))
+                .collect(),
             help: Some(cut(&rule.help_uri, TEXT)).filter(|help| !help.is_empty()),
             help_is_link: is_web(&rule.help_uri) && rule.help_uri.len() <= TEXT,
             message: cut(&finding.message, TEXT),
             bot: view.bot.to_string(),
             seen: Moment::ago(view.first_seen, now),
             facts: facts(finding, rule),
-            locations: finding.locations.iter().take(LIST).map(Spot::from).collect(),
+            locations: finding
+                .locations
+                .iter()
+                .take(LIST)
+                .map(Spot::from)
+                .collect(),
             related: finding.related.iter().take(LIST).map(Spot::from).collect(),
             further_locations: finding.locations.len().saturating_sub(LIST)
                 + finding.related.len().saturating_sub(LIST),
             suppressions: suppressions(finding),
-            fixes: finding.fixes.iter().take(LIST).map(|fix| cut(fix, TEXT)).collect(),
+            fixes: finding
+                .fixes
+                .iter()
+                .take(LIST)
+                .map(|fix| cut(fix, TEXT))
+                .collect(),
             fingerprints: fingerprints(finding),
             properties: properties(finding),
             scans: Vec::new(),
@@ -170,16 +185,27 @@ fn facts(finding: &Finding, rule: &Rule) -> Vec<(&'static str, String)> {
         ("Category", Some(cut(&finding.category, NAME))),
         ("Level", Some(finding.level.to_string())),
         ("Kind", Some(finding.kind.to_string())),
-        ("Security severity", score.map(|score| format!("{score:.1} of 10"))),
-        ("Confidence", finding.confidence.map(|c| format!("{:.0} %", c * 100.0))),
+        (
+            "Security severity",
+            score.map(|score| format!("{score:.1} of 10")),
+        ),
+        (
+            "Confidence",
+            finding.confidence.map(|c| format!("{:.0} %", c * 100.0)),
+        ),
         ("Rank", finding.rank.map(|rank| format!("{rank:.0} of 100"))),
         ("Seen", Some(times(finding.occurrence_count))),
-        ("Element", finding.element.as_deref().map(|element| cut(element, NAME))),
+        (
+            "Element",
+            finding.element.as_deref().map(|element| cut(element, NAME)),
+        ),
         ("Fixable", yes(finding.fixable)),
         ("Fixed", yes(finding.fixed)),
     ];
     let known = all.into_iter();
-    known.filter_map(|(name, value)| Some((name, value?))).collect()
+    known
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
 }
 
 fn times(count: u32) -> String {
@@ -207,7 +233,10 @@ fn suppressions(finding: &Finding) -> Vec<SuppressionShown> {
 fn fingerprints(finding: &Finding) -> Vec<(String, String)> {
     let own = finding.fingerprints.iter();
     let all = own.chain(&finding.partial_fingerprints).take(LIST);
-    let guid = finding.guid.iter().map(|guid| ("guid".to_owned(), cut(guid, NAME)));
+    let guid = finding
+        .guid
+        .iter()
+        .map(|guid| ("guid".to_owned(), cut(guid, NAME)));
     all.map(|(name, value)| (cut(name, NAME), cut(value, NAME)))
         .chain(guid)
         .collect()
@@ -226,7 +255,10 @@ impl From<&Location> for Spot {
     fn from(location: &Location) -> Self {
         let text = |text: &Option<String>| cut(text.as_deref().unwrap_or_default(), TEXT);
         Self {
-            place: place(&location.uri, location.region.map(|region| region.start_line)),
+            place: place(
+                &location.uri,
+                location.region.map(|region| region.start_line),
+            ),
             region: location.region.map(in_words).unwrap_or_default(),
             message: text(&location.message),
             snippet: text(&location.snippet),

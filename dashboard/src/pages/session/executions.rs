@@ -88,7 +88,10 @@ impl ExecutionShown {
             partial: execution.partial,
             attempt: execution.attempt,
             pushed: Count(execution.pushed),
-            running: execution.started.filter(|_| is_running).map(|at| Moment::since(at, now)),
+            running: execution
+                .started
+                .filter(|_| is_running)
+                .map(|at| Moment::since(at, now)),
             took,
             worker: execution.worker.as_ref().map(ToString::to_string),
             after: after.iter().map(ToString::to_string).collect(),
@@ -110,8 +113,16 @@ fn note(execution: &Execution, progress: &Progress) -> String {
     }
     let bot = progress.bots.iter().find(|bot| bot.id == execution.bot);
     let dependencies = bot.map(|bot| bot.depends_on.as_slice()).unwrap_or_default();
-    let open = |id: &&BotId| progress.execution(id).is_some_and(|e| !e.state.is_settled());
-    let mut awaited: Vec<&str> = dependencies.iter().filter(open).map(BotId::as_str).collect();
+    let open = |id: &&BotId| {
+        progress
+            .execution(id)
+            .is_some_and(|e| !e.state.is_settled())
+    };
+    let mut awaited: Vec<&str> = dependencies
+        .iter()
+        .filter(open)
+        .map(BotId::as_str)
+        .collect();
     let gated = bot.is_some_and(|bot| bot.tier == Tier::Finisher);
     if gated && !progress.verifiers_complete() {
         awaited.push("the verifiers");
@@ -122,7 +133,7 @@ fn note(execution: &Execution, progress: &Progress) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fleet_worker_sdk::{SessionId, Partition, SessionState, Version};
+    use fleet_worker_sdk::{Partition, SessionId, SessionState, Version};
 
     fn bot(id: &str, tier: Tier, after: &[&str]) -> Bot {
         let bot = Bot::new(id).unwrap().tier(tier);

@@ -66,7 +66,11 @@ pub(super) fn form(query: &Query, facts: &SessionFacts) -> Form {
         choices: one_of(name, &values, query),
     };
     Form {
-        severities: choices("severity", Severity::ALL.iter().map(|word| word.as_str()), query),
+        severities: choices(
+            "severity",
+            Severity::ALL.iter().map(|word| word.as_str()),
+            query,
+        ),
         menus: vec![
             menu("bot", "Bot", bots),
             menu("tier", "Tier", tiers),
@@ -202,7 +206,11 @@ mod tests {
         let without: Vec<_> = all.iter().map(|one| one.without.as_str()).collect();
         assert_eq!(
             without,
-            ["bot=b&text=x&sort=path", "bot=a&text=x&sort=path", "bot=a&bot=b&sort=path"]
+            [
+                "bot=b&text=x&sort=path",
+                "bot=a&text=x&sort=path",
+                "bot=a&bot=b&sort=path"
+            ]
         );
     }
 

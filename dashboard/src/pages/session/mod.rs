@@ -135,9 +135,7 @@ fn shown(seen: &Seen, query: &Query, health: HealthShown, frame: Frame) -> Sessi
         form: form::form(query, facts),
         reports: REPORTS,
         report_query: and(&query.without(&["cursor", "limit", "finding", "sort"])),
-        findings: rows
-            .map(|view| FindingShown::new(view, query))
-            .collect(),
+        findings: rows.map(|view| FindingShown::new(view, query)).collect(),
         total: Count(found.total),
         all: Count(tally.total()),
         filtered: found.total != tally.total(),
@@ -175,7 +173,10 @@ impl FindingShown {
             suppressed: view.suppressed,
             rule: cut(&finding.rule_id, NAME),
             category: cut(&finding.category, NAME),
-            place: place(finding.path(), finding.region().map(|region| region.start_line)),
+            place: place(
+                finding.path(),
+                finding.region().map(|region| region.start_line),
+            ),
             message: cut(&finding.message, MESSAGE),
             occurrences: finding.occurrence_count,
             bot: view.bot.to_string(),
