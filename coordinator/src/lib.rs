@@ -4,7 +4,7 @@
 //!
 //! 1. [`model`]: what is read back from a store.
 //! 2. [`index`]: a session's findings in memory; [`series`]: what a bot usually does; [`health`],
-//!    [`lifecycle`], [`anomaly`], [`summary`], [`report`]: pure functions of stored state and time.
+//!    [`lifecycle`], [`retention`], [`anomaly`], [`summary`], [`report`]: pure functions of stored state and time.
 //! 3. [`store`]: the traits and the two stores, embedded and Redis; [`place`]: where a report belongs;
 //!    [`import`]: a report into one.
 //! 4. [`maintain`]: the loop that recomputes what changed.
@@ -21,6 +21,9 @@ pub mod series;
 pub mod anomaly;
 pub mod health;
 pub mod lifecycle;
+
+pub mod retention;
+
 pub mod report;
 pub mod summary;
 

@@ -235,6 +235,16 @@ pub struct Rollup {
     pub quality_milli: u64,
     /// Findings accepted since the fleet was created.
     pub findings: u64,
+    /// Findings among them whose sessions were removed.
+    #[serde(default)]
+    pub dropped: u64,
+}
+
+impl Rollup {
+    /// Findings stored.
+    pub fn stored(&self) -> u64 {
+        self.findings.saturating_sub(self.dropped)
+    }
 }
 
 /// A change to look at again: of which session, at which version.

@@ -219,6 +219,7 @@ fn coordinate(context: &mut Context, ended: &CancellationToken) -> JoinHandle<()
     let store = Arc::clone(&context.store);
     let settings = CoordinatorSettings {
         health: context.settings.health.clone(),
+        keep: context.settings.keep.clone(),
         ..CoordinatorSettings::default()
     };
     let coordinator = Arc::new(Coordinator::new(store, settings));

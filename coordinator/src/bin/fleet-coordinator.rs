@@ -79,6 +79,7 @@ async fn run(config: &Config) -> anyhow::Result<ExitCode> {
     tokio::spawn(signals.watch(shutdown.clone()));
     let settings = CoordinatorSettings {
         health: config.health.clone(),
+        keep: config.keep.clone(),
         ..CoordinatorSettings::default()
     };
     let coordinator = Coordinator::new(store, settings);

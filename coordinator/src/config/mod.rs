@@ -5,6 +5,8 @@ pub mod shared;
 
 pub mod health;
 
+pub mod keep;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::health::Settings;
 use crate::logging::LogFormat;
+use crate::retention::Keep;
 use crate::store::OpenOptions;
 use shared::{filter, log_format, namespace, partitions};
 
@@ -65,6 +68,13 @@ pub struct Raw {
     /// Time to finish what is in hand when told to stop, in milliseconds [default: 25000].
     #[arg(long, env = "FLEET_DRAIN_MS", value_name = "MS")]
     pub drain_ms: Option<u64>,
+    /// Days after which complete sessions go, but for the last ones of each branch; 0 keeps them
+    /// [default: 90].
+    #[arg(long, env = "FLEET_KEEP_DAYS", value_name = "DAYS")]
+    pub keep_days: Option<u32>,
+    /// Most findings kept; beyond, the oldest sessions go [default: what `maxmemory` allows].
+    #[arg(long, env = "FLEET_KEEP_FINDINGS", value_name = "N")]
+    pub keep_findings: Option<u64>,
     /// What to log: a level, or directives such as `info,fleet_coordinator=debug` [default: info].
     #[arg(long, env = "FLEET_LOG", value_name = "FILTER")]
     pub log: Option<String>,
@@ -92,6 +102,8 @@ impl Raw {
             namespace: self.namespace.or(file.namespace),
             partitions: self.partitions.or(file.partitions),
             drain_ms: self.drain_ms.or(file.drain_ms),
+            keep_days: self.keep_days.or(file.keep_days),
+            keep_findings: self.keep_findings.or(file.keep_findings),
             log: self.log.or(file.log),
             log_format: self.log_format.or(file.log_format),
             health: self.health.or(file.health),
@@ -125,6 +137,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// How scores are made.
     pub health: Settings,
+    /// What is kept.
+    pub keep: Keep,
 }
 
 impl Config {
@@ -146,6 +160,7 @@ impl Config {
             log,
             log_format: log_format(raw.log_format.as_deref())?,
             health: raw.health.clone().unwrap_or_default().checked()?,
+            keep: keep::checked(raw.keep_days, raw.keep_findings, Keep::default())?,
         })
     }
 
@@ -164,6 +179,8 @@ impl Config {
             namespace: Some(self.open.namespace.clone()),
             partitions: Some(self.open.partitions.count()),
             drain_ms: u64::try_from(self.drain.as_millis()).ok(),
+            keep_days: keep::days(&self.keep),
+            keep_findings: self.keep.findings,
             log: Some(self.log.clone()),
             log_format: Some(self.log_format.as_str().to_owned()),
             health: Some(RawHealth::shown(&self.health)),

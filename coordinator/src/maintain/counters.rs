@@ -15,6 +15,7 @@ pub struct Counters {
     lost_workers: AtomicU64,
     failures: AtomicU64,
     given_up: AtomicU64,
+    dropped: AtomicU64,
     lag_ms: AtomicU64,
 }
 
@@ -37,6 +38,8 @@ pub struct Totals {
     pub failures: u64,
     /// Changes taken off the feed though their session could not be computed.
     pub given_up: u64,
+    /// Sessions removed by retention.
+    pub dropped: u64,
     /// Age of the oldest change of the last look at the feed when all of it was computed, in
     /// milliseconds: a level, not a count.
     pub lag_ms: u64,
@@ -51,6 +54,10 @@ impl Counters {
 
     pub(super) fn recomputed(&self) {
         self.recomputed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn dropped(&self, sessions: usize) {
+        self.dropped.fetch_add(sessions as u64, Ordering::Relaxed);
     }
 
     pub(super) fn refused(&self) {
@@ -88,6 +95,7 @@ impl Counters {
             lost_workers: read(&self.lost_workers),
             failures: read(&self.failures),
             given_up: read(&self.given_up),
+            dropped: read(&self.dropped),
             lag_ms: read(&self.lag_ms),
         }
     }

@@ -12,6 +12,8 @@ mod fleet;
 
 mod workers;
 
+mod retain;
+
 mod loops;
 
 mod outage;
@@ -31,6 +33,7 @@ pub use counters::{Counters, Totals};
 use crate::health::{Settings, Status};
 use crate::lifecycle::Liveness;
 use crate::model::Derived;
+use crate::retention::Keep;
 use crate::store::{SessionCursor, SharedStore};
 use crate::view::session_health;
 use outage::Outage;
@@ -52,6 +55,10 @@ pub struct CoordinatorSettings {
     pub fleet: Duration,
     /// How often it is computed anyway, since heartbeats age.
     pub fleet_idle: Duration,
+    /// What is kept.
+    pub keep: Keep,
+    /// How often what is not kept is removed.
+    pub retention: Duration,
 }
 
 impl Default for CoordinatorSettings {
@@ -64,6 +71,9 @@ impl Default for CoordinatorSettings {
             workers: Duration::from_secs(2),
             fleet: Duration::from_millis(500),
             fleet_idle: Duration::from_secs(5),
+            keep: Keep::default(),
+            // Memory fills up in minutes at the earliest.
+            retention: Duration::from_secs(30),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod memory;
 pub mod redis;
+pub mod retain;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,7 +81,7 @@ pub trait Read: Write {
 
 /// What a coordinator does with it.
 #[async_trait]
-pub trait Maintain: Read {
+pub trait Maintain: retain::Retain {
     /// Changes to look at: those of dead coordinators first, then new ones; waits up to `wait`.
     async fn changes(&self, consumer: &str, wait: Duration) -> Result<Vec<FeedEntry>>;
     /// Takes entries off the feed.

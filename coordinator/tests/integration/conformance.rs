@@ -51,6 +51,8 @@ mod feed;
 
 mod derived;
 
+mod retention;
+
 #[tokio::test]
 async fn every_law_holds_in_a_cluster() {
     let cluster = crate::support::Cluster::start(0).await;
@@ -64,4 +66,5 @@ async fn every_law_holds_in_a_cluster() {
     workers::on_cluster(&cluster).await;
     feed::on_cluster(&cluster).await;
     derived::on_cluster(&cluster).await;
+    retention::on_cluster(&cluster).await;
 }

@@ -10,10 +10,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use fleet_coordinator::config::RawHealth;
+use fleet_coordinator::config::keep;
 use fleet_coordinator::config::shared::{log_format, namespace, partitions};
 pub use fleet_coordinator::config::{ConfigError, StoreAddress};
 use fleet_coordinator::health::Settings as HealthSettings;
 pub use fleet_coordinator::logging::LogFormat;
+use fleet_coordinator::retention::Keep;
 use fleet_worker_sdk::Partitions;
 use fleet_worker_sdk::keys::DEFAULT_NAMESPACE;
 
@@ -68,6 +70,8 @@ pub struct Settings {
     pub cache_sessions: u64,
     /// How scores are made.
     pub health: HealthSettings,
+    /// What is kept of a fleet in this process.
+    pub keep: Keep,
 }
 
 impl Settings {
@@ -103,6 +107,7 @@ impl Settings {
             cache_ttl: time(&limits::CACHE_TTL, raw.cache_ttl_ms)?,
             cache_sessions: limits::CACHE_SESSIONS.take(raw.cache_sessions)?,
             health: raw.health.clone().unwrap_or_default().checked()?,
+            keep: keep::checked(raw.keep_days, raw.keep_findings, in_memory())?,
         })
     }
 
@@ -132,6 +137,8 @@ impl Settings {
             cache_ttl_ms: ms(self.cache_ttl),
             cache_sessions: Some(self.cache_sessions),
             health: Some(RawHealth::shown(&self.health)),
+            keep_days: keep::days(&self.keep),
+            keep_findings: self.keep.findings,
         }
     }
 }
@@ -161,7 +168,16 @@ impl Default for Settings {
             cache_ttl: Duration::from_millis(limits::CACHE_TTL.default),
             cache_sessions: limits::CACHE_SESSIONS.default,
             health: HealthSettings::default(),
+            keep: in_memory(),
         }
+    }
+}
+
+/// What a process keeps in its own memory: a million findings take about half a gigabyte.
+fn in_memory() -> Keep {
+    Keep {
+        findings: Some(1_000_000),
+        ..Keep::default()
     }
 }
 

@@ -90,6 +90,13 @@ pub struct Raw {
     /// Time to finish what is under way when told to stop, in milliseconds.
     #[arg(long, env = "FLEET_DRAIN_MS", value_name = "MS")]
     pub drain_ms: Option<u64>,
+    /// Days after which complete sessions of a fleet in this process go, but for the last ones of
+    /// each branch; 0 keeps them [default: 90].
+    #[arg(long, env = "FLEET_KEEP_DAYS", value_name = "DAYS")]
+    pub keep_days: Option<u32>,
+    /// Most findings kept; beyond, the oldest sessions go [default: 1000000].
+    #[arg(long, env = "FLEET_KEEP_FINDINGS", value_name = "N")]
+    pub keep_findings: Option<u64>,
     /// What to log: a level, or directives such as `info,fleet_dashboard=debug`.
     #[arg(long, env = "FLEET_LOG", value_name = "FILTER")]
     pub log: Option<String>,
@@ -137,6 +144,8 @@ impl Raw {
             send_timeout_ms: self.send_timeout_ms.or(file.send_timeout_ms),
             ping_interval_ms: self.ping_interval_ms.or(file.ping_interval_ms),
             drain_ms: self.drain_ms.or(file.drain_ms),
+            keep_days: self.keep_days.or(file.keep_days),
+            keep_findings: self.keep_findings.or(file.keep_findings),
             log: self.log.or(file.log),
             log_format: self.log_format.or(file.log_format),
             cache_ttl_ms: self.cache_ttl_ms.or(file.cache_ttl_ms),

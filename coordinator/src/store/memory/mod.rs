@@ -32,7 +32,8 @@ use tokio::sync::{Notify, broadcast};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::state::State;
-use super::{Findings, Maintain, Read, SessionQuery};
+use super::retain::{Memory, Retain};
+use super::{Findings, Maintain, Read, SessionCursor, SessionQuery};
 use crate::index::Index;
 use crate::model::{Derived, FeedEntry, Rollup, Run, Session, SessionFacts, Update, Worker};
 
@@ -262,6 +263,28 @@ impl Read for MemoryStore {
 
     fn address(&self) -> String {
         "memory".to_owned()
+    }
+}
+
+#[async_trait]
+impl Retain for MemoryStore {
+    async fn oldest(&self, after: Option<&SessionCursor>, limit: usize) -> Result<Vec<Session>> {
+        Ok(self.state().oldest(after, limit))
+    }
+
+    async fn drop_session(&self, session: &SessionId, version: Version) -> Result<bool> {
+        let dropped = self.state().drop_session(session, version);
+        if dropped {
+            self.hint(Update::Session {
+                session: session.clone(),
+                version,
+            });
+        }
+        Ok(dropped)
+    }
+
+    async fn memory(&self) -> Result<Option<Memory>> {
+        Ok(None)
     }
 }
 

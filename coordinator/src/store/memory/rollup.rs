@@ -36,6 +36,18 @@ impl Rollups {
         self.sums.findings += findings;
     }
 
+    /// Takes a session out of the sums.
+    pub(super) fn dropped(&mut self, session: &Session) {
+        self.sums.sessions -= 1;
+        self.sums.dropped += session.total;
+        let latest = self.latest.get(&session.repository);
+        if let Some(latest) = latest.filter(|latest| latest.session == session.id) {
+            self.sums.quality_milli -= latest.milli;
+            self.sums.repositories -= 1;
+            self.latest.remove(&session.repository);
+        }
+    }
+
     /// Takes `quality` for the repository's, unless a later session speaks for it.
     pub(super) fn quality(&mut self, session: &Session, quality: f64) {
         let milli = (quality * 1000.0).round() as u64;

@@ -108,6 +108,46 @@ impl State {
             .collect()
     }
 
+    /// Sessions from the longest unchanged on.
+    pub(super) fn oldest(&self, after: Option<&SessionCursor>, limit: usize) -> Vec<Session> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.by_change
+            .range((from, Bound::Unbounded))
+            .filter_map(|cursor| self.sessions.get(&cursor.session))
+            .map(|stored| stored.session.clone())
+            .take(limit)
+            .collect()
+    }
+
+    /// Removes a session with everything that is its own, if it is still at `version`.
+    pub(super) fn drop_session(&mut self, id: &SessionId, version: Version) -> bool {
+        let there = self.sessions.get(id);
+        if there.is_none_or(|stored| stored.session.version != version) {
+            return false;
+        }
+        let Some(Stored { session, .. }) = self.sessions.remove(id) else {
+            return false;
+        };
+        self.by_change.remove(&cursor(&session));
+        self.rollup.dropped(&session);
+        for execution in &session.executions {
+            let bot = execution.bot.clone();
+            let scope = (session.repository.clone(), bot, session.git_ref.clone());
+            if self.baselines.get(&scope) == Some(id) {
+                self.baselines.remove(&scope);
+            }
+        }
+        let Session {
+            repository,
+            git_ref,
+            commit,
+            run,
+            ..
+        } = session;
+        self.by_key.remove(&(repository, git_ref, commit, run));
+        true
+    }
+
     /// Joins or creates a session.
     pub(super) fn open(&mut self, open: &OpenSession, now: Timestamp) -> Result<Opened> {
         let key = (

@@ -10,6 +10,8 @@ mod maintain;
 
 mod read;
 
+mod retain;
+
 mod updates;
 
 use std::sync::Arc;
@@ -39,6 +41,7 @@ fn library() -> String {
         COMMON,
         include_str!("functions/read.lua"),
         include_str!("functions/maintain.lua"),
+        include_str!("functions/drop.lua"),
     ]
     .concat()
 }

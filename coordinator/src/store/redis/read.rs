@@ -63,7 +63,7 @@ impl RedisStore {
     }
 
     /// Reads sessions of one partition in one round trip; those dropped meanwhile are left out.
-    async fn load(&self, rows: &[SessionCursor]) -> Result<Vec<Session>> {
+    pub(super) async fn load(&self, rows: &[SessionCursor]) -> Result<Vec<Session>> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
@@ -255,6 +255,7 @@ impl Read for RedisStore {
             sum.repositories += field("repositories");
             sum.quality_milli += field("quality");
             sum.findings += field("findings");
+            sum.dropped += field("dropped");
         }
         Ok(sum)
     }
