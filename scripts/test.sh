@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # All checks and tests: format, lints, unit and integration tests against real redis-server
-# processes on ports of their own, doctests. Installs what is missing.
+# processes on ports of their own, the pages in a real Chromium, doctests. Installs what is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,6 +14,9 @@ need() { # need COMMAND DEBIAN-PACKAGE
 
 need redis-server redis-server
 need cc build-essential
+need chromium chromium
+need node nodejs
+need npm npm
 command -v cargo >/dev/null || { echo "test.sh: cargo is missing; install Rust 1.95 or later with rustup" >&2; exit 1; }
 rustup component add rustfmt clippy 2>/dev/null || true
 command -v cargo-nextest >/dev/null || cargo install --locked cargo-nextest
@@ -27,6 +30,9 @@ echo "== the main command"
 cargo run --locked --quiet -- --help >/dev/null
 echo "== tests"
 cargo nextest run --workspace --locked
+echo "== pages in Chromium"
+cargo build --package fleet-dashboard --bins --locked --quiet
+(cd dashboard/tests/browser && npm ci --silent --no-audit --no-fund && npm test --silent)
 echo "== doctests"
 cargo test --workspace --doc --locked
 echo "== documentation"
