@@ -7,11 +7,12 @@ const TYPING_MS = 300; // a pause in typing
 
 let timer;
 
-// The address that the form asks for: what is not filled in is left out.
+// The address that the form asks for: what is not filled in, or as usual, is left out.
 function address(form) {
   const url = new URL(form.action);
   for (const [name, value] of new FormData(form)) {
-    if (value !== "") url.searchParams.append(name, value);
+    const usual = form.elements[name].dataset?.usual;
+    if (value !== "" && value !== usual) url.searchParams.append(name, value);
   }
   return url;
 }
@@ -58,5 +59,5 @@ document.addEventListener("click", (event) => {
 });
 
 addEventListener("popstate", () => {
-  refresh(location.href, { whole: true, quiet: true }).catch(() => location.reload());
+  refresh(location.href, { whole: true, quiet: true, asked: true }).catch(() => location.reload());
 });

@@ -6,6 +6,7 @@ import { morph } from "./morph.js";
 const HIGHLIGHT_MS = 2_500; // as long as the style sheet's animation
 
 let current; // the fetch under way: a newer one makes its answer worthless
+let going = false; // it is one that the reader asked for, which no mere refresh may take over
 
 // The page at `address`; null where the store is away, an error where the server is.
 async function load(address, signal) {
@@ -19,7 +20,8 @@ function highlight(element) {
   setTimeout(() => element.classList.remove("new"), HIGHLIGHT_MS);
 }
 
-// Exchanges what differs. `whole` exchanges the form as well, where the address has changed.
+// Exchanges what differs. `whole` exchanges the form as well, where the address has changed; `quiet`
+// highlights nothing, where all is new.
 function show(fresh, { whole = false, quiet = false } = {}) {
   const main = document.getElementById("main");
   const freshMain = fresh.getElementById("main");
@@ -46,9 +48,11 @@ function show(fresh, { whole = false, quiet = false } = {}) {
 // Fetches the page at `address` and shows it. True when it is shown, false when the store is away or
 // another fetch took over; an error when the server is away.
 export async function refresh(address = location.href, options = {}) {
+  if (going && !options.asked) return false;
   current?.abort();
   const mine = new AbortController();
   current = mine;
+  going = options.asked ?? false;
   try {
     const fresh = await load(address, mine.signal);
     if (!fresh || mine.signal.aborted) return false;
@@ -58,7 +62,10 @@ export async function refresh(address = location.href, options = {}) {
     if (mine.signal.aborted) return false;
     throw error;
   } finally {
-    if (current === mine) current = undefined;
+    if (current === mine) {
+      current = undefined;
+      going = false;
+    }
   }
 }
 
@@ -67,7 +74,7 @@ export async function go(address, { replace = false, whole = true } = {}) {
   if (replace) history.replaceState(null, "", address);
   else history.pushState(null, "", address);
   try {
-    if (await refresh(address, { whole, quiet: true })) return true;
+    if (await refresh(address, { whole, quiet: true, asked: true })) return true;
   } catch {
     location.assign(address);
   }

@@ -13,7 +13,7 @@ use warp::{Filter, path};
 use super::frame::{Frame, Place};
 use super::page;
 use super::runs::{Chart, RunShown};
-use super::show::status;
+use super::show::{reason, status};
 use super::words::{Count, cut, number};
 use crate::api::problem::Problem;
 use crate::api::query::Query;
@@ -100,7 +100,7 @@ fn row(bot: &Bot, runs: &[Run], workers: &[Worker], seen: &FleetHealth, now: Tim
         score: number(health.and_then(|health| health.score)),
         status: health.map_or("unknown", |health| status(health.status)),
         reason: health
-            .map(|health| health.reason.clone())
+            .map(|health| reason(health).to_owned())
             .unwrap_or_default(),
         workers: Count::of(at_work.count()),
         chart: Chart::of(runs),

@@ -48,14 +48,14 @@ impl From<&Health> for HealthShown {
             score: number(health.score),
             arc: health.score.map(|score| format!("{score:.1}")),
             status: status(health.status),
-            reason: health.reason.clone(),
+            reason: reason(health).to_owned(),
             coverage: percent(health.coverage),
             covers_all: health.coverage >= 0.995,
             lost: health
                 .score
                 .map_or_else(String::new, |score| format!("{:.1}", 100.0 - score)),
             parts: parts.map(|part| PartShown::new(part, most)).collect(),
-            open: !matches!(health.status, Status::Healthy | Status::Unknown),
+            open: health.score.is_some_and(|score| score < 99.95),
         }
     }
 }
@@ -89,6 +89,13 @@ fn page_of(link: &str) -> Option<String> {
     } else {
         Some(link.to_owned())
     }
+}
+
+/// Why a health is as it is, without the status and score that stand beside it.
+pub(crate) fn reason(health: &Health) -> &str {
+    let beside = format!("{} at {}: ", status(health.status), number(health.score));
+    let reason = health.reason.as_str();
+    reason.strip_prefix(beside.as_str()).unwrap_or(reason)
 }
 
 /// A status in its word, which is its class in the style sheet too.

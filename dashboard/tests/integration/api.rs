@@ -393,7 +393,7 @@ async fn health_is_told_of_the_fleet_its_tiers_and_its_bots() {
         assert_eq!(answer.status, status, "{path}: {}", answer.text);
     }
     let page = site.get("/").await.ok().text;
-    for part in ["/api/v1/health/tiers/verifier", "/api/v1/health/bots/idle"] {
+    for part in ["/bots/scan", "/bots/idle"] {
         assert!(page.contains(part), "{part} in {page}");
     }
 }
