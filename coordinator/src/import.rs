@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fleet_worker_sdk::import::{ImportOptions, ImportSummary, Imported, Source, prepare};
+use fleet_worker_sdk::import::{
+    Continued, ImportOptions, ImportSummary, Imported, Source, prepare,
+};
 use fleet_worker_sdk::{BotId, Fingerprint, Result, SessionId};
 
 use crate::store::{Findings, Maintain};
@@ -21,6 +23,30 @@ pub async fn import(
     options: ImportOptions,
     progress: &(dyn Fn(u64, u64) + Send + Sync),
 ) -> Result<ImportSummary> {
+    take(store, source, options, None, progress).await
+}
+
+/// As [`import`], into an execution that runs already, and is ended by it.
+///
+/// # Errors
+/// Those of [`import`]; when the report cannot be read, the execution still runs.
+pub async fn import_into(
+    store: &dyn Maintain,
+    source: Arc<Source>,
+    options: ImportOptions,
+    continued: &Continued,
+    progress: &(dyn Fn(u64, u64) + Send + Sync),
+) -> Result<ImportSummary> {
+    take(store, source, options, Some(continued), progress).await
+}
+
+async fn take(
+    store: &dyn Maintain,
+    source: Arc<Source>,
+    options: ImportOptions,
+    continued: Option<&Continued>,
+    progress: &(dyn Fn(u64, u64) + Send + Sync),
+) -> Result<ImportSummary> {
     let open = options.open.clone();
     let prepared = prepare(source, options).await?;
     let mut baselines = BTreeMap::new();
@@ -29,9 +55,11 @@ pub async fn import(
         baselines.extend(baseline.map(|session| (bot.clone(), session)));
     }
     let received = prepared.received();
-    let imported = prepared
-        .push(store, &|done| progress(done, received))
-        .await?;
+    let done = |done| progress(done, received);
+    let imported = match continued {
+        Some(continued) => prepared.push_into(store, continued, &done).await?,
+        None => prepared.push(store, &done).await?,
+    };
     against_baselines(store, imported, &baselines).await
 }
 

@@ -70,7 +70,9 @@ impl Place {
     }
 
     fn of_git(git: impl Fn(&[&str]) -> Option<String>) -> Self {
-        let remote = git(&["remote", "get-url", "origin"]);
+        // A checkout without a remote is named after its folder.
+        let named = || git(&["rev-parse", "--show-toplevel"]);
+        let remote = git(&["remote", "get-url", "origin"]).or_else(named);
         Self {
             repository: remote.as_deref().and_then(of_remote),
             git_ref: git(&["symbolic-ref", "--quiet", "--short", "HEAD"]),

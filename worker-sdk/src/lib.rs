@@ -51,8 +51,8 @@ pub use finding::{Finding, Fingerprint, Location, Region, Suppression};
 pub use ids::{BotId, Partition, Partitions, ProducerId, Repository, SessionId, WorkerId};
 pub use push::{Again, Batch, Identified, PushAnswer, Rule};
 pub use session::{
-    Change, Execution, ExecutionState, OpenSession, Opened, Progress, SessionState, Transition,
-    Version,
+    Change, Execution, ExecutionState, Ongoing, OpenSession, Opened, Progress, SessionState,
+    Transition, Version,
 };
 pub use severity::{Kind, Level, Severity, WeightClass};
 pub use worker::{Fleet, Worker};

@@ -271,6 +271,46 @@ pub struct Transition {
     pub change: Change,
 }
 
+/// How far the producer of a running execution is: what another hand needs to go on with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ongoing {
+    /// The running attempt.
+    pub attempt: u32,
+    /// Who started it.
+    pub producer: ProducerId,
+    /// The last sequence number that the producer used.
+    pub sequence: u64,
+}
+
+impl Ongoing {
+    /// Ends the execution badly.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when the attempt has ended or was taken over; whatever the store says.
+    pub async fn fail(
+        &self,
+        store: &dyn crate::write::Write,
+        session: &SessionId,
+        bot: &BotId,
+        reason: &str,
+    ) -> Result<Execution> {
+        // Whoever went on with it may have used more numbers.
+        let last = store.last_sequence(session, &self.producer).await?;
+        let cut = reason.floor_char_boundary(MAX_REASON);
+        let transition = Transition {
+            session: session.clone(),
+            bot: bot.clone(),
+            attempt: self.attempt,
+            producer: self.producer.clone(),
+            sequence: last + 1,
+            change: Change::Fail {
+                reason: reason.get(..cut).unwrap_or_default().to_owned(),
+            },
+        };
+        store.transition(&transition).await
+    }
+}
+
 /// Longest reason kept, in bytes; longer ones are cut by the store's clients.
 pub const MAX_REASON: usize = 2048;
 

@@ -27,3 +27,5 @@ mod secured;
 mod process;
 
 mod cli;
+
+mod run;

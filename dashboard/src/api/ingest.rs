@@ -4,6 +4,9 @@
 //!   lines, plain or gzip, told apart by its content. Answers with the import's summary and links
 //!   to the session. A report that cannot be read is refused with the position and the reason and
 //!   nothing of it is applied; with `partial=true` its good results are, and the bad ones listed.
+//! - With `producer=&attempt=&sequence=&ended=`, and `bot`, the report goes into the execution that
+//!   this producer runs, and ends it: `well`, `unsure` (whole only if the report itself says that
+//!   the tool was successful) or `cut` (partial).
 //!
 //! The body goes to an unnamed temporary file: an import reads it several times, and memory must
 //! not grow with it.
@@ -12,9 +15,9 @@ use std::fs::File;
 use std::sync::Arc;
 
 use bytes::Buf;
-use fleet_coordinator::import::import;
-use fleet_worker_sdk::import::{ImportOptions, ImportSummary, Source};
-use fleet_worker_sdk::{BotId, Error, OpenSession, Repository};
+use fleet_coordinator::import::{import, import_into};
+use fleet_worker_sdk::import::{Continued, Ended, ImportOptions, ImportSummary, Source};
+use fleet_worker_sdk::{BotId, Error, Ongoing, OpenSession, ProducerId, Repository};
 use futures_util::{Stream, StreamExt};
 use serde::Serialize;
 use tokio::io::AsyncWriteExt;
@@ -32,7 +35,18 @@ use crate::context::Context;
 const INGEST_TIMEOUT: std::time::Duration = std::time::Duration::from_mins(10);
 
 /// The parameters of an import.
-const PARAMETERS: [&str; 6] = ["repository", "ref", "commit", "run", "bot", "partial"];
+const PARAMETERS: [&str; 10] = [
+    "repository",
+    "ref",
+    "commit",
+    "run",
+    "bot",
+    "partial",
+    "producer",
+    "attempt",
+    "sequence",
+    "ended",
+];
 
 pub(crate) fn routes(context: &Context) -> BoxedFilter<(Response,)> {
     path!("ingest")
@@ -68,12 +82,17 @@ async fn ingest<B: Buf>(
     length: Option<u64>,
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Result<Ingested, Problem> {
-    let options = options(&Query::parse(&query, &PARAMETERS)?)?;
+    let query = Query::parse(&query, &PARAMETERS)?;
+    let (options, continued) = (options(&query)?, continued(&query)?);
     let file = spool(&context, length, body).await?;
     // Unpacking a report is work for a thread that may block.
     let source = tokio::task::spawn_blocking(|| Source::of(file, "report")).await;
     let source = Arc::new(source.map_err(Error::protocol)??);
-    let summary = import(&*context.store, source, options, &|_, _| {}).await?;
+    let store = &*context.store;
+    let summary = match continued {
+        Some(continued) => import_into(store, source, options, &continued, &|_, _| {}).await?,
+        None => import(store, source, options, &|_, _| {}).await?,
+    };
     let session = summary.session.clone();
     let links = Links {
         session: format!("/api/v1/sessions/{session}"),
@@ -101,6 +120,24 @@ fn options(query: &Query) -> Result<ImportOptions, Problem> {
         partial: query.read::<bool>("partial")?.unwrap_or(false),
         worker: None,
     })
+}
+
+/// The running execution that the report goes into, if one is named.
+fn continued(query: &Query) -> Result<Option<Continued>, Problem> {
+    let Some(producer) = query.read::<ProducerId>("producer")? else {
+        return Ok(None);
+    };
+    let missing = |name: &str| {
+        let why = "it is missing: `producer` goes with `attempt` and `sequence`";
+        Problem::invalid(format!("query parameter `{name}`"), why)
+    };
+    let ongoing = Ongoing {
+        producer,
+        attempt: query.read("attempt")?.ok_or_else(|| missing("attempt"))?,
+        sequence: query.read("sequence")?.ok_or_else(|| missing("sequence"))?,
+    };
+    let ended = query.read::<Ended>("ended")?.unwrap_or(Ended::Well);
+    Ok(Some(Continued { ongoing, ended }))
 }
 
 /// The body on disk, from its beginning; refused when it is over the limit or too slow.

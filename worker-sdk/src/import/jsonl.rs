@@ -28,6 +28,7 @@ impl JsonLines {
             bot,
             version: String::new(),
             partial: false,
+            vouched: false,
         }];
         Self { source, sections }
     }

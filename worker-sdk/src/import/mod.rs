@@ -1,4 +1,4 @@
-//! Other tools' output becomes findings: SARIF 2.1.0 and JSON lines.
+//! Other tools' output becomes findings: SARIF 2.1.0, JSON lines and Cargo's messages.
 //!
 //! A report is read three times, and never held in memory: first it is checked whole and what its
 //! results refer to is collected, then its results are marked, so that repeats and ordinals are
@@ -16,6 +16,8 @@ mod sarif;
 
 mod jsonl;
 
+mod cargo;
+
 mod prepare;
 
 mod push;
@@ -24,7 +26,9 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, Read};
 use std::sync::Arc;
 
-pub use report::{ImportOptions, ImportSummary, Imported, MAX_REJECTED, Rejected};
+pub use report::{
+    Continued, Ended, ImportOptions, ImportSummary, Imported, MAX_REJECTED, Rejected,
+};
 pub use source::{MAX_REPORT_BYTES, Source};
 
 use crate::error::{Error, Result};
@@ -83,6 +87,21 @@ impl Prepared {
     ) -> Result<Imported> {
         push::push(store, Arc::clone(&self.checked), &self.options, progress).await
     }
+
+    /// Pushes it into an execution that runs, and ends that. The report must be taken for that
+    /// execution's bot: name it in the options.
+    ///
+    /// # Errors
+    /// Those of [`push`](Self::push); [`Error::Invalid`] when the options name no bot.
+    pub async fn push_into(
+        &self,
+        store: &dyn Write,
+        continued: &Continued,
+        progress: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<Imported> {
+        let checked = Arc::clone(&self.checked);
+        push::push_into(store, checked, &self.options, continued, progress).await
+    }
 }
 
 /// Runs work that reads files and parses, off the threads that serve.
@@ -98,7 +117,7 @@ async fn blocking<T: Send + 'static>(
 const LOOKED_AT: u64 = jsonl::MAX_LINE;
 
 /// Reads the report as what it looks like: SARIF is one object over many lines or with `runs`,
-/// JSON lines have a finding on the first.
+/// JSON lines have a finding on the first, Cargo says there what a line is about.
 fn recognise(
     source: Arc<Source>,
     bot: Option<&BotId>,
@@ -117,6 +136,9 @@ fn recognise(
         .and_then(std::result::Result::ok);
     let first: Option<BTreeMap<String, serde_json::Value>> =
         first_line.and_then(|line| serde_json::from_str(&line).ok());
+    if first.as_ref().is_some_and(cargo::is_message) {
+        return Ok(Arc::new(cargo::CargoMessages::check(source, bot)?));
+    }
     let is_finding = first.is_some_and(|object| {
         object.contains_key("message")
             && !object.contains_key("runs")

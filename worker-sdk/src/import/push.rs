@@ -12,13 +12,13 @@ use crate::error::{Error, Result};
 use crate::ids::{BotId, ProducerId, SessionId};
 use crate::push::{Batch, Identified, PushAnswer, Rule};
 use crate::retry::Backoff;
-use crate::session::{Change, Execution, Transition};
+use crate::session::{Change, Execution, Opened, Transition};
 use crate::wire;
 use crate::write::Write;
 
 use super::blocking;
 use super::prepare::Checked;
-use super::report::{ImportOptions, ImportSummary, Imported};
+use super::report::{Continued, Ended, ImportOptions, ImportSummary, Imported};
 
 /// Findings in a batch.
 const BATCH_FINDINGS: usize = 256;
@@ -37,6 +37,8 @@ struct Filling<'a> {
     producer: ProducerId,
     sequence: u64,
     attempt: u32,
+    /// How the tool ended.
+    ended: Ended,
 }
 
 pub(super) async fn push(
@@ -46,9 +48,7 @@ pub(super) async fn push(
     progress: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<Imported> {
     let opened = patiently(|| store.open(&options.open)).await?;
-    let mut seen = BTreeMap::new();
-    let mut partial = BTreeSet::new();
-    let mut done = 0;
+    let mut pushing = Pushing::new(&prepared, progress);
     for (section, of) in prepared.report.sections().iter().enumerate() {
         register(store, &opened.session, &of.bot, &of.version).await?;
         let mut filling = Filling {
@@ -58,34 +58,123 @@ pub(super) async fn push(
             producer: ProducerId::fresh(),
             sequence: 0,
             attempt: 0,
+            ended: Ended::Well,
         };
         let start = Change::Start {
             worker: options.worker.clone(),
             reopen: true,
         };
         filling.attempt = filling.change(start).await?.attempt;
-        if of.partial || !prepared.rejected.is_empty() {
-            partial.insert(of.bot.clone());
+        pushing.section(&mut filling, Some(section)).await?;
+    }
+    Ok(pushing.imported(opened))
+}
+
+pub(super) async fn push_into(
+    store: &dyn Write,
+    prepared: Arc<Checked>,
+    options: &ImportOptions,
+    continued: &Continued,
+    progress: &(dyn Fn(u64) + Send + Sync),
+) -> Result<Imported> {
+    let Some(bot) = &options.bot else {
+        let why = "it is missing: a running execution is that of one bot";
+        return Err(Error::invalid("bot", why));
+    };
+    let opened = patiently(|| store.open(&options.open)).await?;
+    // With a bot named, all of the report is its: one section, or none where nothing was run.
+    let of = prepared.report.sections().first();
+    if let Some(of) = of {
+        register(store, &opened.session, bot, &of.version).await?;
+    }
+    let ongoing = continued.ongoing.clone();
+    let mut filling = Filling {
+        store,
+        session: opened.session.clone(),
+        bot: bot.clone(),
+        producer: ongoing.producer,
+        sequence: ongoing.sequence,
+        attempt: ongoing.attempt,
+        ended: continued.ended,
+    };
+    let mut pushing = Pushing::new(&prepared, progress);
+    pushing.section(&mut filling, of.map(|_| 0)).await?;
+    Ok(pushing.imported(opened))
+}
+
+/// A report on its way, section by section.
+struct Pushing<'a> {
+    prepared: &'a Arc<Checked>,
+    progress: &'a (dyn Fn(u64) + Send + Sync),
+    done: u64,
+    seen: BTreeMap<BotId, Vec<(crate::Fingerprint, bool)>>,
+    partial: BTreeSet<BotId>,
+}
+
+impl<'a> Pushing<'a> {
+    fn new(prepared: &'a Arc<Checked>, progress: &'a (dyn Fn(u64) + Send + Sync)) -> Self {
+        Self {
+            prepared,
+            progress,
+            done: 0,
+            seen: BTreeMap::new(),
+            partial: BTreeSet::new(),
         }
-        let filled = filling
-            .fill_and_complete(&prepared, section, &mut done, progress)
-            .await;
+    }
+
+    /// Fills an execution with a section, and ends it either way.
+    async fn section(&mut self, filling: &mut Filling<'_>, section: Option<usize>) -> Result<()> {
+        let partial = self.is_partial(filling.ended, section);
+        let filled = self.fill_and_complete(filling, section, partial).await;
         match filled {
             Ok(findings) => {
-                seen.insert(of.bot.clone(), findings);
+                if partial {
+                    self.partial.insert(filling.bot.clone());
+                }
+                self.seen.insert(filling.bot.clone(), findings);
+                Ok(())
             }
             Err(error) => {
                 filling.fail(&error).await;
-                return Err(error);
+                Err(error)
             }
         }
     }
-    let summary = summary(&prepared, &seen, opened.session, opened.created);
-    Ok(Imported {
-        summary,
-        seen,
-        partial,
-    })
+
+    /// A report without a run says nothing of what was looked at.
+    fn is_partial(&self, ended: Ended, section: Option<usize>) -> bool {
+        let of = section.and_then(|at| self.prepared.report.sections().get(at));
+        !self.prepared.rejected.is_empty() || of.is_none_or(|of| ended.partial(of))
+    }
+
+    async fn fill_and_complete(
+        &mut self,
+        filling: &mut Filling<'_>,
+        section: Option<usize>,
+        partial: bool,
+    ) -> Result<Vec<(crate::Fingerprint, bool)>> {
+        let findings = match section {
+            Some(section) => {
+                let done = &mut self.done;
+                filling
+                    .fill(self.prepared, section, done, self.progress)
+                    .await?
+            }
+            None => Vec::new(),
+        };
+        let pushed = findings.len() as u64;
+        filling.change(Change::Complete { pushed, partial }).await?;
+        Ok(findings)
+    }
+
+    fn imported(self, opened: Opened) -> Imported {
+        let summary = summary(self.prepared, &self.seen, opened.session, opened.created);
+        Imported {
+            summary,
+            seen: self.seen,
+            partial: self.partial,
+        }
+    }
 }
 
 fn summary(
@@ -159,22 +248,6 @@ impl Filling<'_> {
         let execution = patiently(|| self.store.transition(&transition)).await?;
         self.sequence += 1;
         Ok(execution)
-    }
-
-    /// Pushes a section and completes the execution; answers as [`Filling::fill`].
-    async fn fill_and_complete(
-        &mut self,
-        prepared: &Arc<Checked>,
-        section: usize,
-        done: &mut u64,
-        progress: &(dyn Fn(u64) + Send + Sync),
-    ) -> Result<Vec<(crate::Fingerprint, bool)>> {
-        let findings = self.fill(prepared, section, done, progress).await?;
-        let pushed = findings.len() as u64;
-        let of = prepared.report.sections().get(section);
-        let partial = !prepared.rejected.is_empty() || of.is_some_and(|of| of.partial);
-        self.change(Change::Complete { pushed, partial }).await?;
-        Ok(findings)
     }
 
     /// Pushes every finding of a section; answers them, and whether the session had them.

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::finding::{Finding, Fingerprint};
 use crate::ids::{BotId, SessionId, WorkerId};
 use crate::push::Rule;
-use crate::session::OpenSession;
+use crate::session::{Ongoing, OpenSession};
+use crate::severity::words;
 
 /// Most results that may be rejected: a report with more bad ones is none, `partial` or not.
 pub const MAX_REJECTED: usize = 10_000;
@@ -23,6 +24,40 @@ pub struct ImportOptions {
     pub partial: bool,
     /// The worker at whose request it is imported.
     pub worker: Option<WorkerId>,
+}
+
+/// A running execution that an import fills and ends, in place of starting one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Continued {
+    /// How far it is.
+    pub ongoing: Ongoing,
+    /// How the tool ended.
+    pub ended: Ended,
+}
+
+words!(
+    /// How the tool of a report ended, as far as who ran it can tell.
+    Ended, "end of a tool" {
+        /// Well: the report decides whether everything was looked at.
+        Well = "well",
+        /// With a code that may mean anything: the report is whole only if it says itself that
+        /// the tool was successful.
+        Unsure = "unsure",
+        /// Before its end: the report is partial whatever it says.
+        Cut = "cut",
+    }
+);
+
+impl Ended {
+    /// Whether a section of a report is partial, given how its tool ended.
+    pub(super) fn partial(self, section: &Section) -> bool {
+        section.partial
+            || match self {
+                Self::Well => false,
+                Self::Unsure => !section.vouched,
+                Self::Cut => true,
+            }
+    }
 }
 
 /// A result that cannot be taken.
@@ -84,6 +119,8 @@ pub(super) struct Section {
     pub(super) version: String,
     /// The tool says that it did not look at everything.
     pub(super) partial: bool,
+    /// The tool says that it was successful, whatever code it ended with.
+    pub(super) vouched: bool,
 }
 
 /// A result, or why it is none.

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::ids::{BotId, ProducerId, SessionId};
 use crate::push::{Batch, PushAnswer};
 use crate::retry::Backoff;
-use crate::session::{Change, Execution, Transition};
+use crate::session::{Change, Execution, Ongoing, Transition};
 use crate::write::Write;
 
 /// Longest a single call may take, whatever the transport's own timeouts are: beyond a long poll.
@@ -123,6 +123,15 @@ impl Delivery {
             pushed: 0,
             new: 0,
             lost: 0,
+        }
+    }
+
+    /// Where another producer's hand would go on.
+    pub(super) fn ongoing(&self) -> Ongoing {
+        Ongoing {
+            attempt: self.attempt,
+            producer: self.producer.clone(),
+            sequence: self.sequence,
         }
     }
 

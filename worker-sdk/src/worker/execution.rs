@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::finding::{Finding, Fingerprint, MAX_FINDING_BYTES};
 use crate::identity::{Fingerprinter, Observed};
 use crate::push::{Again, Identified, Rule};
-use crate::session::{Execution, MAX_REASON};
+use crate::session::{Execution, MAX_REASON, Ongoing};
 
 /// What a repeat counts in a batch, in bytes: a fingerprint and a number.
 const AGAIN_BYTES: usize = 32;
@@ -142,7 +142,7 @@ impl ActiveExecution {
             });
         }
         let rule = What::Rule(id, Box::new(rule));
-        self.hand_over(bytes, None, |_| (rule, bytes)).await
+        self.put(bytes, None, |_| (rule, bytes)).await
     }
 
     /// Ends it well: everything was looked at, so that what was not found is gone.
@@ -171,10 +171,21 @@ impl ActiveExecution {
         self.end(How::Fail { reason }).await
     }
 
+    /// Sends what was handed over, and lets go of the execution without ending it: whoever is
+    /// given the answer goes on with it, and has to end it. An import does both.
+    ///
+    /// # Errors
+    /// Those of [`flush`](Self::flush); the execution then is failed when this is dropped.
+    pub async fn hand_over(self) -> Result<Ongoing> {
+        let (answer, told) = oneshot::channel();
+        self.tell(Message::HandOver(answer)).await?;
+        self.told(told).await
+    }
+
     async fn accept(&self, finding: Finding, waiter: Option<Waiter>) -> Result<()> {
         finding.check()?;
         let (finding, bytes) = measured(finding)?;
-        self.hand_over(bytes, waiter, |seen| match seen.observe(finding) {
+        self.put(bytes, waiter, |seen| match seen.observe(finding) {
             Observed::New(identified) => {
                 self.accepted.fetch_add(1, Ordering::Relaxed);
                 (What::Finding(Box::new(identified)), bytes)
@@ -191,7 +202,7 @@ impl ActiveExecution {
 
     /// Waits for room, then observes and hands over in one step: a caller that stops waiting
     /// leaves nothing behind that was seen and not sent, and a repeat never overtakes its finding.
-    async fn hand_over(
+    async fn put(
         &self,
         bytes: usize,
         waiter: Option<Waiter>,

@@ -128,6 +128,12 @@ impl Worker {
         self.shared.commands.subscribe()
     }
 
+    /// Says that something got done: the beats tell it to those who look for what is stuck.
+    /// Findings and changes of executions say so by themselves.
+    pub fn progress(&self) {
+        self.shared.pulse.progress();
+    }
+
     /// Takes nothing new from here on.
     pub fn quiet(&self) {
         self.shared.pulse.advance(WorkerState::Quiet);

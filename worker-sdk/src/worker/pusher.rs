@@ -16,13 +16,14 @@ use super::execution::Summary;
 use super::process::Shared;
 use super::pulse::Presence;
 use crate::error::{Error, Result};
-use crate::session::{Change, Execution};
+use crate::session::{Change, Execution, Ongoing};
 
 /// What an execution's handle says to its task.
 pub(super) enum Message {
     Item(Item),
     Flush(Waiter),
     End(End),
+    HandOver(oneshot::Sender<Result<Ongoing>>),
 }
 
 /// How an execution is to end.
@@ -101,6 +102,11 @@ impl Pusher {
                 Event::Message(Message::End(end)) => {
                     if self.end(end).await {
                         return self.watch_over().await;
+                    }
+                }
+                Event::Message(Message::HandOver(answer)) => {
+                    if self.hand_over(answer).await {
+                        return;
                     }
                 }
                 Event::Landed(landed) => self.land(landed),
@@ -212,6 +218,20 @@ impl Pusher {
             Station::Home(delivery) => Some(delivery),
             _ => None,
         }
+    }
+
+    /// Whether somebody else goes on with the execution from here.
+    async fn hand_over(&mut self, answer: oneshot::Sender<Result<Ongoing>>) -> bool {
+        let handed = match self.refused.take() {
+            Some(error) => Err(error),
+            None => match self.settle().await {
+                Some(delivery) => Ok(delivery.ongoing()),
+                None => Err(Error::protocol("the execution has no producer")),
+            },
+        };
+        let gone = handed.is_ok();
+        // One whose asker no longer listens is failed, as one that was dropped.
+        answer.send(handed).is_ok() && gone
     }
 
     /// Whether the execution has ended; a refused end leaves it as it was.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use fleet_coordinator::import::import;
+use fleet_coordinator::import::{import, import_into};
 use fleet_coordinator::store::Maintain;
 use fleet_worker_sdk::import::{ImportOptions, Source};
 use fleet_worker_sdk::{Error, Result};
@@ -37,7 +37,11 @@ pub(crate) async fn send(
         bar.set_length(of);
         bar.set_position(done);
     };
-    let summary = import(store, Arc::new(source), options, &shown).await;
+    let source = Arc::new(source);
+    let summary = match &terms.continued {
+        Some(continued) => import_into(store, source, options, continued, &shown).await,
+        None => import(store, source, options, &shown).await,
+    };
     bar.finish_and_clear();
     serde_json::to_value(summary?).map_err(Error::protocol)
 }

@@ -6,6 +6,8 @@
 
 mod push;
 
+mod run;
+
 mod upload;
 
 mod direct;
@@ -60,6 +62,7 @@ $XDG_CONFIG_HOME (~/.config); else a dashboard on this host, http://127.0.0.1:80
 const EXAMPLES: &str = "\
 Examples:
   fleet push scan.sarif              a report into the session of this checkout
+  fleet run --bot clippy --clippy -- cargo clippy
   fleet findings                     what is wrong with this checkout
   fleet health --explain             how well the fleet is, and why
   fleet report acme/shop -o shop.html
@@ -80,6 +83,9 @@ enum Command {
     /// Pushes reports: SARIF (gzipped too) or JSON lines, from files or standard input
     #[command(after_help = after(push::EXAMPLES))]
     Push(push::Push),
+    /// Runs any tool as a bot: heartbeats, duration, exit code and its findings
+    #[command(after_help = after(run::EXAMPLES))]
+    Run(run::Run),
     /// Lists sessions: analyses of repositories, latest change first
     #[command(after_help = after(sessions::EXAMPLES))]
     Sessions(sessions::Sessions),
@@ -118,6 +124,7 @@ impl Command {
     async fn run(self) -> u8 {
         match self {
             Self::Push(push) => push.run().await,
+            Self::Run(run) => run.run().await,
             Self::Sessions(sessions) => end(sessions.run().await),
             Self::Findings(findings) => end(findings.run().await),
             Self::Report(report) => end(report.run().await),
@@ -142,7 +149,7 @@ fn main() -> ExitCode {
         }
     };
     if !matches!(&cli.command, Command::Watch(watch) if watch.takes_screen()) {
-        log();
+        log(&cli.command);
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -158,10 +165,16 @@ fn main() -> ExitCode {
 }
 
 /// Warnings go to standard error; `RUST_LOG` asks for more.
-fn log() {
+fn log(command: &Command) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env();
+    // What is written while a tool runs stands between its own lines.
+    let usual = if matches!(command, Command::Run(_)) {
+        "error"
+    } else {
+        "warn"
+    };
     tracing_subscriber::fmt()
-        .with_env_filter(filter.unwrap_or_else(|_| "warn".into()))
+        .with_env_filter(filter.unwrap_or_else(|_| usual.into()))
         .with_writer(std::io::stderr)
         .init();
 }

@@ -94,6 +94,11 @@ pub(crate) fn say(text: &str) -> std::io::Result<()> {
     out.flush()
 }
 
+/// Writes what is good to know beside an answer; it comes escaped.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "fleet: {text}");
+}
+
 /// Writes a complaint.
 pub(crate) fn complain(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "fleet: {}", plain(text));

@@ -90,6 +90,7 @@ impl Push {
             open: place.session(self.run.as_deref())?,
             bot,
             partial: self.partial,
+            continued: None,
         })
     }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fleet_worker_sdk::import::Continued;
 use fleet_worker_sdk::transport::http::HttpWriter;
 use fleet_worker_sdk::{BotId, Error, OpenSession, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -30,6 +31,8 @@ pub(crate) struct Terms {
     pub(crate) open: OpenSession,
     pub(crate) bot: Option<BotId>,
     pub(crate) partial: bool,
+    /// The running execution that it goes into.
+    pub(crate) continued: Option<Continued>,
 }
 
 /// Standard input, kept in a temporary file: it can be sent again, and its size is known.
@@ -95,6 +98,16 @@ fn target(terms: &Terms) -> Result<String> {
     if terms.partial {
         parameters.push(("partial", "true"));
     }
+    let (attempt, sequence);
+    if let Some(Continued { ongoing, ended }) = &terms.continued {
+        (attempt, sequence) = (ongoing.attempt.to_string(), ongoing.sequence.to_string());
+        parameters.extend([
+            ("producer", ongoing.producer.as_str()),
+            ("attempt", &attempt),
+            ("sequence", &sequence),
+            ("ended", ended.as_str()),
+        ]);
+    }
     parameters.retain(|(_, value)| !value.is_empty());
     let url = Url::parse_with_params("http://unused/", parameters).map_err(Error::protocol)?;
     Ok(format!("api/v1/ingest?{}", url.query().unwrap_or_default()))
@@ -131,6 +144,7 @@ mod tests {
             open,
             bot: Some(BotId::new("b").unwrap()),
             partial: true,
+            continued: None,
         };
         assert_eq!(
             target(&terms).unwrap(),

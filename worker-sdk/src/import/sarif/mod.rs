@@ -72,11 +72,13 @@ impl Sarif {
             let partial = !run.is_whole();
             if let Some(section) = known.and_then(|at| sections.get_mut(at)) {
                 section.partial |= partial;
+                section.vouched &= run.is_vouched_for();
             } else {
                 sections.push(Section {
                     bot,
                     version: bounded(run.version()),
                     partial,
+                    vouched: run.is_vouched_for(),
                 });
             }
         }

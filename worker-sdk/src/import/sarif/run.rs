@@ -44,6 +44,12 @@ impl Run {
         self.has_results && !self.invocations.iter().any(failed)
     }
 
+    /// Whether the tool says itself that it ended well.
+    pub(super) fn is_vouched_for(&self) -> bool {
+        let well = |invocation: &Invocation| invocation.execution_successful == Some(true);
+        !self.invocations.is_empty() && self.invocations.iter().all(well)
+    }
+
     /// The tool's version: its semantic one, if it says so.
     pub(super) fn version(&self) -> String {
         let driver = &self.tool.driver;
