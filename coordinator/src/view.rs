@@ -1,25 +1,32 @@
 //! The cached view that dashboards read: health, computed once for however many ask.
 
+mod entry;
+
+mod stats;
+
 mod scores;
 
-use std::future::Future;
-use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use fleet_worker_sdk::{Error, Result, SessionId};
+use fleet_worker_sdk::{Result, SessionId};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use moka::future::Cache;
-use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use scores::{FleetHealth, SessionHealth, fleet_health, session_health};
+pub use scores::{
+    FleetExplanation, FleetHealth, SessionExplanation, SessionHealth, fleet_health, session_health,
+};
+pub use stats::{CacheStats, OnLoad, Scope};
 
 use crate::health::Settings;
 use crate::model::{SessionFacts, Update};
 use crate::store::SharedStore;
+use entry::{Ages, Entry, Found};
+use stats::Counters;
 
 /// What the view is made with.
 #[derive(Clone, Debug)]
@@ -28,11 +35,15 @@ pub struct ViewSettings {
     pub health: Settings,
     /// How long a computed health is served: what a hint that was lost costs at most.
     pub ttl: Duration,
+    /// For how long after that it is still served, marked stale, while it is computed anew.
+    pub grace: Duration,
     /// Sessions whose health is kept.
     pub sessions: u64,
     /// Where something is known already, how long the store has to answer before that is served;
     /// and how long a store that did not is left alone.
     pub patience: Duration,
+    /// Told of every computation.
+    pub on_load: OnLoad,
 }
 
 impl Default for ViewSettings {
@@ -40,33 +51,16 @@ impl Default for ViewSettings {
         Self {
             health: Settings::default(),
             ttl: Duration::from_secs(5),
+            // As long again: whoever looks regularly never waits, and who comes back after a pause
+            // waits once instead of reading the past.
+            grace: Duration::from_secs(5),
             // A few kilobytes each: tens of megabytes, and more than anybody looks at.
             sessions: 10_000,
             // A call of the store gives up after 5 s, in which a page would not load.
             patience: Duration::from_secs(1),
+            on_load: OnLoad::default(),
         }
     }
-}
-
-/// How the cache did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CacheStats {
-    /// Answers asked for.
-    pub requests: u64,
-    /// Answers computed; the others were served from the cache or by waiting for one of these.
-    pub loads: u64,
-    /// Computations that failed.
-    pub failures: u64,
-    /// Answers served stale because the store was away.
-    pub stale: u64,
-}
-
-#[derive(Debug, Default)]
-struct Counters {
-    requests: AtomicU64,
-    loads: AtomicU64,
-    failures: AtomicU64,
-    stale: AtomicU64,
 }
 
 /// Health, cached and coalesced.
@@ -79,36 +73,34 @@ pub struct View {
 struct Inner {
     store: SharedStore,
     settings: ViewSettings,
-    fleet: Cache<(), Arc<FleetHealth>>,
-    sessions: Cache<SessionId, Arc<SessionHealth>>,
-    last_fleet: RwLock<Option<Arc<FleetHealth>>>,
-    last_sessions: Cache<SessionId, Arc<SessionHealth>>,
+    ages: Ages,
+    fleet: Arc<Entry<FleetHealth>>,
+    /// Bounded by number; ages are the entries' own, for what is too old to be fresh is still what
+    /// is known while the store is away.
+    sessions: Cache<SessionId, Arc<Entry<SessionHealth>>>,
     /// Until when the store is left alone, since it did not answer.
     rests_until: Mutex<Option<Instant>>,
-    counters: Counters,
+    counters: Arc<Counters>,
 }
+
+/// Rounds of waiting: a value that changed while it was computed is computed once more, and then
+/// served however it is.
+const ROUNDS: usize = 2;
 
 impl View {
     /// A view of `store`; hears its updates for as long as a clone of it lives.
     pub fn new(store: SharedStore, settings: ViewSettings) -> Self {
         // A tenth more or less, so that processes started together do not ask together.
-        let ttl = settings.ttl.mul_f64(0.9 + 0.2 * fastrand::f64());
-        let sessions = |ttl| {
-            let cache = Cache::builder().max_capacity(settings.sessions);
-            if let Some(ttl) = ttl {
-                cache.time_to_live(ttl)
-            } else {
-                cache
-            }
-            .build()
+        let ages = Ages {
+            ttl: settings.ttl.mul_f64(0.9 + 0.2 * fastrand::f64()),
+            grace: settings.grace,
         };
         let inner = Arc::new(Inner {
-            fleet: Cache::builder().max_capacity(1).time_to_live(ttl).build(),
-            sessions: sessions(Some(ttl)),
-            last_fleet: RwLock::default(),
-            last_sessions: sessions(None),
+            fleet: Arc::default(),
+            sessions: Cache::builder().max_capacity(settings.sessions).build(),
             rests_until: Mutex::default(),
-            counters: Counters::default(),
+            counters: Arc::new(Counters::new(settings.on_load.clone())),
+            ages,
             store,
             settings,
         });
@@ -136,20 +128,12 @@ impl View {
     /// As the store's, when nothing was known before.
     pub async fn fleet(&self) -> Result<Arc<FleetHealth>> {
         let inner = &self.inner;
-        add(&inner.counters.requests);
-        if let Some(hit) = inner.fleet.get(&()).await {
-            return Ok(hit);
-        }
-        let last = inner.last_fleet.read();
-        let last = last.unwrap_or_else(PoisonError::into_inner).clone();
-        // Boxed, as below: a hit, which is the rule, needs no room for a load.
-        let load = inner.load_fleet(last.is_some());
-        let load = Box::pin(inner.fleet.try_get_with((), load));
+        let load = || inner.load_fleet();
         let stale = |health: &FleetHealth| FleetHealth {
             stale: true,
             ..health.clone()
         };
-        inner.serve(load, last, stale).await
+        inner.serve(&inner.fleet, load, stale).await
     }
 
     /// A session's health: about as old as the TTL at most, or marked stale.
@@ -158,18 +142,21 @@ impl View {
     /// As the store's, when nothing was known before; `Error::NotFound`.
     pub async fn session(&self, session: &SessionId) -> Result<Arc<SessionHealth>> {
         let inner = &self.inner;
-        add(&inner.counters.requests);
-        if let Some(hit) = inner.sessions.get(session).await {
-            return Ok(hit);
-        }
-        let last = inner.last_sessions.get(session).await;
-        let load = inner.load_session(session, last.is_some());
-        let load = Box::pin(inner.sessions.try_get_with_by_ref(session, load));
+        let entry = inner
+            .sessions
+            .get_with_by_ref(session, async { Arc::default() });
+        let entry = entry.await;
+        let load = || inner.load_session(session.clone());
         let stale = |health: &SessionHealth| SessionHealth {
             stale: true,
             ..health.clone()
         };
-        inner.serve(load, last, stale).await
+        let served = inner.serve(&entry, load, stale).await;
+        if served.as_ref().is_err_and(|error| !error.is_retryable()) {
+            // What is not there takes no room from what is.
+            inner.sessions.invalidate(session).await;
+        }
+        served
     }
 
     /// The health that `facts` make, whatever is cached.
@@ -179,79 +166,76 @@ impl View {
 
     /// How the cache did so far.
     pub fn cache_stats(&self) -> CacheStats {
-        let counters = &self.inner.counters;
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        CacheStats {
-            requests: read(&counters.requests),
-            loads: read(&counters.loads),
-            failures: read(&counters.failures),
-            stale: read(&counters.stale),
-        }
+        self.inner.counters.stats()
     }
-}
-
-fn add(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
 }
 
 impl Inner {
-    async fn load_fleet(&self, known: bool) -> Result<Arc<FleetHealth>> {
-        self.may_ask(known)?;
-        add(&self.counters.loads);
-        let health = fleet_health(&*self.store, &self.settings.health).await;
-        let health = Arc::new(health.inspect_err(|_| add(&self.counters.failures))?);
-        if let Ok(mut last) = self.last_fleet.write() {
-            *last = Some(Arc::clone(&health));
-        }
-        Ok(health)
+    fn load_fleet(&self) -> BoxFuture<'static, Result<FleetHealth>> {
+        let (store, settings) = (Arc::clone(&self.store), self.settings.health.clone());
+        let counters = Arc::clone(&self.counters);
+        let load = async move { fleet_health(&*store, &settings).await };
+        async move { counters.time(Scope::Fleet, load).await }.boxed()
     }
 
-    async fn load_session(&self, session: &SessionId, known: bool) -> Result<Arc<SessionHealth>> {
-        self.may_ask(known)?;
-        add(&self.counters.loads);
-        let facts = self.store.facts(session).await;
-        let facts = facts.inspect_err(|_| add(&self.counters.failures))?;
-        let health = Arc::new(session_health(&facts, &self.settings.health));
-        self.last_sessions
-            .insert(session.clone(), Arc::clone(&health))
-            .await;
-        Ok(health)
-    }
-
-    /// What `load` gives; or where the store does not answer in time what was known `last`, marked.
-    /// A store that failed is left alone for a while, so that readers wait for it once.
-    async fn serve<T>(
-        &self,
-        load: impl Future<Output = Result<Arc<T>, Arc<Error>>>,
-        last: Option<Arc<T>>,
-        stale: impl Fn(&T) -> T,
-    ) -> Result<Arc<T>> {
-        let Some(last) = last else {
-            return load.await.map_err(|error| Error::clone(&error));
+    fn load_session(&self, session: SessionId) -> BoxFuture<'static, Result<SessionHealth>> {
+        let (store, settings) = (Arc::clone(&self.store), self.settings.health.clone());
+        let counters = Arc::clone(&self.counters);
+        let load = async move {
+            let (facts, now) = tokio::try_join!(store.facts(&session), store.now())?;
+            Ok(SessionHealth {
+                computed_at: Some(now),
+                ..session_health(&facts, &settings)
+            })
         };
-        if !self.rests() {
-            // Pinned here, to be dropped after the rest has begun: a load that is dropped goes on
-            // with the next reader, and each would ask the store again.
-            let mut load = pin!(load);
-            match timeout(self.settings.patience, load.as_mut()).await {
-                Ok(Ok(health)) => return Ok(health),
-                Ok(Err(error)) if !error.is_retryable() => return Err(Error::clone(&error)),
-                Ok(Err(_)) | Err(_) => self.rest(),
+        async move { counters.time(Scope::Session, load).await }.boxed()
+    }
+
+    /// What `entry` has, or what `load` gives; or where the store does not answer in time what was
+    /// known last, marked. A store that failed is left alone for a while, so that readers wait for
+    /// it once.
+    async fn serve<V, F>(
+        &self,
+        entry: &Arc<Entry<V>>,
+        load: F,
+        stale: impl Fn(&V) -> V,
+    ) -> Result<Arc<V>>
+    where
+        V: Send + Sync + 'static,
+        F: Fn() -> BoxFuture<'static, Result<V>>,
+    {
+        let mut waited = None;
+        for _ in 0..ROUNDS {
+            let (flight, last) = match entry.find(self.ages, self.rests(), &load) {
+                Found::Fresh(value) => {
+                    self.counters.served(waited.is_none());
+                    return Ok(value);
+                }
+                Found::Old(value) => return Ok(self.old(&value, stale)),
+                Found::Wait(flight, last) => (flight, last),
+            };
+            let Some(last) = last else {
+                let value = flight.await;
+                self.counters.waited();
+                return value;
+            };
+            match timeout(self.settings.patience, flight).await {
+                Ok(Ok(value)) => waited = Some(value),
+                Ok(Err(error)) if !error.is_retryable() => return Err(error),
+                Ok(Err(_)) | Err(_) => {
+                    self.rest();
+                    return Ok(self.old(&last, stale));
+                }
             }
         }
-        add(&self.counters.stale);
-        Ok(Arc::new(stale(&last)))
+        self.counters.waited();
+        // It changed while it was computed, each time: what came of it is younger than the request.
+        waited.ok_or_else(|| fleet_worker_sdk::Error::protocol("a value was computed and lost"))
     }
 
-    /// Whether a load may begin: not where the store rests and something is known to serve instead.
-    fn may_ask(&self, known: bool) -> Result<()> {
-        if known && self.rests() {
-            return Err(Error::Unavailable {
-                store: self.store.address(),
-                why: "it did not answer just now".to_owned(),
-            });
-        }
-        Ok(())
+    fn old<V>(&self, value: &V, stale: impl Fn(&V) -> V) -> Arc<V> {
+        self.counters.stale();
+        Arc::new(stale(value))
     }
 
     fn rests(&self) -> bool {
@@ -261,20 +245,24 @@ impl Inner {
     }
 
     fn rest(&self) {
-        let mut until = self
-            .rests_until
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let until = self.rests_until.lock();
+        let mut until = until.unwrap_or_else(PoisonError::into_inner);
         *until = Some(Instant::now() + self.settings.patience);
     }
 
     async fn hear(&self, update: Update) {
         match update {
-            Update::Session { session, .. } => self.sessions.invalidate(&session).await,
-            Update::Workers | Update::Fleet => self.fleet.invalidate(&()).await,
+            Update::Session { session, version } => {
+                if let Some(entry) = self.sessions.get(&session).await {
+                    entry.change(|known| known.version == version);
+                }
+            }
+            Update::Workers | Update::Fleet => self.fleet.change(|_| false),
             Update::Resync => {
-                self.fleet.invalidate_all();
-                self.sessions.invalidate_all();
+                self.fleet.change(|_| false);
+                for (_, entry) in &self.sessions {
+                    entry.change(|_| false);
+                }
             }
         }
     }

@@ -7,7 +7,7 @@ use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::health::{Health, Settings, bot, rollup};
+use crate::health::{Explanation, Health, Settings, Subject, bot, explain, rollup};
 use crate::lifecycle::WorkerTally;
 use crate::model::{Rollup, Run, SessionFacts, Worker};
 use crate::store::Read;
@@ -27,7 +27,7 @@ pub struct FleetHealth {
     pub workers: WorkerTally,
     /// When it was computed, by the store's clock.
     pub computed_at: Timestamp,
-    /// The store is away: this is what was known last.
+    /// It is past its time: it is being computed anew, or the store is away.
     pub stale: bool,
 }
 
@@ -44,8 +44,61 @@ pub struct SessionHealth {
     pub executions: Health,
     /// Quality of its findings.
     pub quality: Health,
-    /// The store is away: this is what was known last.
+    /// When it was computed, by the store's clock; none where only facts were at hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub computed_at: Option<Timestamp>,
+    /// It is past its time: it is being computed anew, or the store is away.
     pub stale: bool,
+}
+
+/// How the fleet's scores were made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FleetExplanation {
+    /// The fleet's.
+    pub fleet: Explanation,
+    /// Each tier's.
+    pub tiers: BTreeMap<Tier, Explanation>,
+    /// Each bot's.
+    pub bots: BTreeMap<BotId, Explanation>,
+}
+
+impl FleetHealth {
+    /// How its scores were made; `settings` are those that made them.
+    pub fn explain(&self, settings: &Settings) -> FleetExplanation {
+        let tiers = self.tiers.iter();
+        let bots = self.bots.iter();
+        FleetExplanation {
+            fleet: explain(&self.health, Subject::Fleet, settings),
+            tiers: tiers
+                .map(|(tier, health)| (*tier, explain(health, Subject::Tier, settings)))
+                .collect(),
+            bots: bots
+                .map(|(bot, health)| (bot.clone(), explain(health, Subject::Bot, settings)))
+                .collect(),
+        }
+    }
+}
+
+/// How a session's scores were made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SessionExplanation {
+    /// The session's.
+    pub health: Explanation,
+    /// The mean of its executions.
+    pub executions: Explanation,
+    /// Quality of its findings.
+    pub quality: Explanation,
+}
+
+impl SessionHealth {
+    /// How its scores were made; `settings` are those that made them.
+    pub fn explain(&self, settings: &Settings) -> SessionExplanation {
+        SessionExplanation {
+            health: explain(&self.health, Subject::Session, settings),
+            executions: explain(&self.executions, Subject::Executions, settings),
+            quality: explain(&self.quality, Subject::Quality, settings),
+        }
+    }
 }
 
 /// A session's health, from its facts alone.
@@ -59,6 +112,7 @@ pub fn session_health(facts: &SessionFacts, settings: &Settings) -> SessionHealt
         health: scores.health,
         executions: scores.executions,
         quality: scores.quality,
+        computed_at: None,
         stale: false,
     }
 }

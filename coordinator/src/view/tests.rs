@@ -1,6 +1,6 @@
 #![allow(clippy::float_cmp, reason = "these scores are exact")]
 
-use fleet_worker_sdk::{Bot, Change, OpenSession, Partitions, ProducerId, Transition};
+use fleet_worker_sdk::{Bot, Change, Error, OpenSession, Partitions, ProducerId, Transition};
 use fleet_worker_sdk::{Tier, Version};
 
 use super::*;
@@ -96,4 +96,72 @@ async fn an_unknown_session_is_not_served_stale() {
         view.session(&ghost).await,
         Err(Error::NotFound { .. })
     ));
+}
+
+#[tokio::test]
+async fn a_hint_of_the_version_that_is_known_costs_nothing() {
+    let (store, session) = fleet_with_a_session().await;
+    let view = View::new(store, ViewSettings::default());
+    let known = view.session(&session).await.unwrap();
+    let version = known.version;
+    let hint = Update::Session {
+        session: session.clone(),
+        version,
+    };
+    view.inner.hear(hint).await;
+    view.session(&session).await.unwrap();
+    assert_eq!(view.cache_stats().loads, 1);
+    assert_eq!(view.cache_stats().hits, 1);
+}
+
+#[tokio::test]
+async fn views_of_one_store_both_see_a_change() {
+    let (store, session) = fleet_with_a_session().await;
+    let views = [0, 1].map(|_| View::new(Arc::clone(&store), ViewSettings::default()));
+    for view in &views {
+        assert_eq!(
+            view.session(&session).await.unwrap().executions.score,
+            Some(100.0)
+        );
+    }
+    let transition = Transition {
+        session: session.clone(),
+        bot: "other".parse().unwrap(),
+        attempt: 0,
+        producer: ProducerId::fresh(),
+        sequence: 1,
+        change: Change::Skip {
+            reason: "nothing to do".to_owned(),
+        },
+    };
+    store.transition(&transition).await.unwrap();
+    let coordinator = crate::maintain::Coordinator::new(
+        Arc::clone(&store),
+        crate::maintain::CoordinatorSettings::default(),
+    );
+    assert!(coordinator.recompute(&session).await.unwrap());
+    let version = store.facts(&session).await.unwrap().session.version;
+    for view in &views {
+        // Well within the time to live: only the hint makes it look.
+        while view.session(&session).await.unwrap().version != version {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(view.cache_stats().loads, 2);
+    }
+}
+
+#[tokio::test]
+async fn every_computation_is_told_with_its_scope() {
+    let (store, session) = fleet_with_a_session().await;
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let telling = Arc::clone(&told);
+    let settings = ViewSettings {
+        on_load: OnLoad::new(move |scope, _| telling.lock().unwrap().push(scope)),
+        ..ViewSettings::default()
+    };
+    let view = View::new(store, settings);
+    view.session(&session).await.unwrap();
+    view.fleet().await.unwrap();
+    view.fleet().await.unwrap();
+    assert_eq!(*told.lock().unwrap(), [Scope::Session, Scope::Fleet]);
 }

@@ -13,6 +13,7 @@ use crate::support::{RedisServer, within};
 fn view(store: &SharedStore) -> View {
     let settings = ViewSettings {
         ttl: Duration::from_nanos(1),
+        grace: Duration::ZERO,
         patience: Duration::from_millis(50),
         ..ViewSettings::default()
     };
