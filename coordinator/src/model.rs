@@ -10,7 +10,7 @@ use fleet_worker_sdk::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::health::Health;
+use crate::health::{Health, Status};
 
 /// Number of findings a severity, suppressed ones apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -173,6 +173,9 @@ pub struct Derived {
     pub health: Health,
     /// Quality of the repository, 0-100: this session's part of the fleet's health.
     pub quality: Option<f64>,
+    /// The band of that quality, as the repository's band before makes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub band: Option<Status>,
 }
 
 /// A worker, as it last reported and as the store last heard it.

@@ -17,9 +17,8 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use scores::{
-    FleetExplanation, FleetHealth, SessionExplanation, SessionHealth, fleet_health, session_health,
-};
+pub use crate::health::{FleetExplanation, FleetHealth};
+pub use scores::{SessionExplanation, SessionHealth, compute_fleet, fleet_health, session_health};
 pub use stats::{CacheStats, OnLoad, Scope};
 
 use crate::health::Settings;
@@ -35,7 +34,8 @@ pub struct ViewSettings {
     pub health: Settings,
     /// How long a computed health is served: what a hint that was lost costs at most.
     pub ttl: Duration,
-    /// For how long after that it is still served, marked stale, while it is computed anew.
+    /// For how long after that it is still served while it is computed anew: the fleet's
+    /// `computed_at` tells its age, a session's `version` whether it is that of now.
     pub grace: Duration,
     /// Sessions whose health is kept.
     pub sessions: u64,
@@ -122,7 +122,7 @@ impl View {
         &self.inner.settings.health
     }
 
-    /// The fleet's health: about as old as the TTL at most, or marked stale.
+    /// The fleet's health: no older than TTL and grace, or marked stale.
     ///
     /// # Errors
     /// As the store's, when nothing was known before.
@@ -136,7 +136,7 @@ impl View {
         inner.serve(&inner.fleet, load, stale).await
     }
 
-    /// A session's health: about as old as the TTL at most, or marked stale.
+    /// A session's health: no older than TTL and grace, or marked stale.
     ///
     /// # Errors
     /// As the store's, when nothing was known before; `Error::NotFound`.
@@ -182,11 +182,8 @@ impl Inner {
         let (store, settings) = (Arc::clone(&self.store), self.settings.health.clone());
         let counters = Arc::clone(&self.counters);
         let load = async move {
-            let (facts, now) = tokio::try_join!(store.facts(&session), store.now())?;
-            Ok(SessionHealth {
-                computed_at: Some(now),
-                ..session_health(&facts, &settings)
-            })
+            let facts = store.facts(&session).await?;
+            Ok(session_health(&facts, &settings))
         };
         async move { counters.time(Scope::Session, load).await }.boxed()
     }
@@ -206,12 +203,17 @@ impl Inner {
     {
         let mut waited = None;
         for _ in 0..ROUNDS {
-            let (flight, last) = match entry.find(self.ages, self.rests(), &load) {
+            let rests = self.rests();
+            let (flight, last) = match entry.find(self.ages, rests, &load) {
                 Found::Fresh(value) => {
                     self.counters.served(waited.is_none());
                     return Ok(value);
                 }
-                Found::Old(value) => return Ok(self.old(&value, stale)),
+                Found::Old(value) if rests => return Ok(self.old(&value, stale)),
+                Found::Old(value) => {
+                    self.counters.stale();
+                    return Ok(value);
+                }
                 Found::Wait(flight, last) => (flight, last),
             };
             let Some(last) = last else {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fleet_coordinator::maintain::Coordinator;
 use fleet_coordinator::store::SharedStore;
-use fleet_coordinator::view::{View, ViewSettings};
+use fleet_coordinator::view::{OnLoad, View, ViewSettings};
 
 use crate::config::Settings;
 use crate::metrics::Metrics;
@@ -30,7 +30,10 @@ impl Context {
     /// # Errors
     /// As [`Metrics::new`].
     pub fn new(store: SharedStore, settings: Settings) -> prometheus::Result<Self> {
+        let metrics = Metrics::new()?;
+        let observed = metrics.clone();
         let cached = ViewSettings {
+            on_load: OnLoad::new(move |scope, took| observed.checked(scope, took)),
             health: settings.health.clone(),
             ttl: settings.cache_ttl,
             sessions: settings.cache_sessions,
@@ -41,7 +44,7 @@ impl Context {
             store,
             coordinator: None,
             settings: Arc::new(settings),
-            metrics: Metrics::new()?,
+            metrics,
         })
     }
 

@@ -88,6 +88,12 @@ impl Keys {
         self.control("workers")
     }
 
+    /// HASH: the health of the fleet, its tiers and bots as JSON, and its version. Written by
+    /// `fleet_keep`; read by coordinators and dashboards.
+    pub fn fleet_health(&self) -> String {
+        self.control("health")
+    }
+
     /// HASH: what a worker last said, its progress time and pending command. Written by
     /// `fleet_beat` and `fleet_command`; read by coordinators and dashboards. Expires a day after
     /// the last beat.
@@ -186,7 +192,8 @@ impl Keys {
         self.partition(partition, &format!("runs:{bot}"))
     }
 
-    /// HASH: the latest-opened session of a repository whose quality is known, and that quality.
+    /// HASH: the latest-opened session of a repository whose quality is known, and that quality
+    /// with its band.
     /// Written by `fleet_derive`; part of the rollup.
     pub fn repository_quality(&self, partition: Partition, repository: &Repository) -> String {
         self.partition(partition, &format!("r:{repository}:quality"))

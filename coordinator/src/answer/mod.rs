@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use fleet_worker_sdk::{Bot, BotId, Error, Result, SessionId, Tier};
+use fleet_worker_sdk::{Bot, BotId, Error, Repository, Result, SessionId, Tier};
 use futures_util::future::try_join;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -147,6 +147,35 @@ impl HealthOf {
             stale: fleet.stale,
         })
     }
+}
+
+/// A health with, where it was asked for, how its scores were made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Explained<T, E> {
+    /// The health.
+    #[serde(flatten)]
+    pub health: T,
+    /// How it was made; none unless asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<E>,
+}
+
+/// A repository's health: the quality of the session that speaks for it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RepositoryHealth {
+    /// Which repository.
+    pub repository: Repository,
+    /// Its latest-opened session of which a quality is known, on whatever ref: the one that the
+    /// fleet's health counts.
+    pub session: SessionId,
+    /// Branch or tag of that session; empty when unknown.
+    #[serde(rename = "ref")]
+    pub git_ref: String,
+    /// Its quality.
+    #[serde(flatten)]
+    pub health: Health,
+    /// The store is away: this is what was known last.
+    pub stale: bool,
 }
 
 /// The registered bots, by id.

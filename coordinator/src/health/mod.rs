@@ -17,11 +17,14 @@ pub mod bot;
 
 pub mod rollup;
 
+pub mod fleet;
+
 pub mod explain;
 
 use serde::{Deserialize, Serialize};
 
 pub use explain::{Explanation, Subject, explain};
+pub use fleet::{Alarms, FleetExplanation, FleetHealth};
 pub use settings::Settings;
 pub use status::{Firing, Status};
 

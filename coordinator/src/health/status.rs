@@ -37,6 +37,18 @@ impl Status {
         }
     }
 
+    /// Reads the word back.
+    pub fn parse(word: &str) -> Option<Self> {
+        let all = [
+            Self::Healthy,
+            Self::Degraded,
+            Self::Unhealthy,
+            Self::Critical,
+            Self::Unknown,
+        ];
+        all.into_iter().find(|status| status.as_str() == word)
+    }
+
     /// The worse of two; what is unknown is worse than nothing that is known.
     #[must_use]
     pub fn worse(self, other: Self) -> Self {

@@ -1,30 +1,33 @@
-//! The fleet's health is announced when it changes.
+//! The fleet's health is stored, and announced when it changes.
+
+use std::sync::atomic::Ordering;
 
 use fleet_worker_sdk::Result;
 
 use super::Coordinator;
 use crate::model::Update;
-use crate::view::fleet_health;
+use crate::view::compute_fleet;
 
 impl Coordinator {
-    /// Computes the fleet's health, and announces it if score (to a tenth) or status changed;
-    /// says whether it did.
+    /// Computes the fleet's health from the one stored, stores it in its place, and announces it if
+    /// people would see another picture; says whether it did. Where another coordinator was faster,
+    /// what that stored stands, and this one looks again at its next turn.
     ///
     /// # Errors
     /// As the store's.
     pub async fn watch_fleet(&self) -> Result<bool> {
-        let fleet = fleet_health(&*self.store, &self.settings.health).await?;
-        let tenths = fleet
-            .health
-            .score
-            .map_or(-1, |score| (score * 10.0).round() as i64);
-        let is = (tenths, fleet.health.status);
-        let mut announced = self.announced.lock().await;
-        if *announced == Some(is) {
+        let kept = self.store.kept().await?;
+        let version = kept.as_ref().map(|kept| kept.version);
+        let before = kept.and_then(|kept| kept.fleet);
+        let fleet = compute_fleet(&*self.store, before.as_ref(), &self.settings.health).await?;
+        if self.store.keep(version, &fleet).await?.is_none() {
+            self.dirty.store(true, Ordering::Relaxed);
             return Ok(false);
         }
-        self.store.announce(Update::Fleet).await?;
-        *announced = Some(is);
-        Ok(true)
+        let changed = before.is_none_or(|before| before.differs(&fleet));
+        if changed {
+            self.store.announce(Update::Fleet).await?;
+        }
+        Ok(changed)
     }
 }

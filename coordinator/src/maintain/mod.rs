@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use fleet_worker_sdk::{Result, SessionId, WorkerId};
+use fleet_worker_sdk::{Repository, Result, SessionId, WorkerId};
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 
@@ -88,7 +88,6 @@ pub struct Coordinator {
     /// Something changed since the fleet's health was computed.
     dirty: AtomicBool,
     watch: Mutex<Watch>,
-    announced: Mutex<Option<(i64, Status)>>,
     /// Where the next resync goes on; after the latest sessions when there is none.
     resumed: std::sync::Mutex<Option<SessionCursor>>,
     outage: Outage,
@@ -119,7 +118,6 @@ impl Coordinator {
             counters: Counters::default(),
             dirty: AtomicBool::new(true),
             watch: Mutex::default(),
-            announced: Mutex::default(),
             resumed: std::sync::Mutex::default(),
         }
     }
@@ -157,10 +155,15 @@ impl Coordinator {
                 return Ok(Some(facts.session.changed));
             }
             let scores = session_health(&facts, &self.settings.health);
+            let band = match scores.quality.score {
+                Some(quality) => Some(self.band(&facts.session.repository, quality).await?),
+                None => None,
+            };
             let derived = Derived {
                 version,
                 health: scores.health,
                 quality: scores.quality.score,
+                band,
             };
             if self.store.derive(session, &derived).await? {
                 self.counters.recomputed();
@@ -169,6 +172,14 @@ impl Coordinator {
             self.counters.refused();
         }
         Ok(None)
+    }
+
+    /// The band of a repository's quality. Two of its sessions computed at the same time may start
+    /// from the same band before; the one that speaks for it decides.
+    async fn band(&self, repository: &Repository, quality: f64) -> Result<Status> {
+        let speaker = self.store.speaker(repository).await?;
+        let before = speaker.and_then(|speaker| speaker.band);
+        Ok(Status::of(quality, before, &self.settings.health))
     }
 }
 

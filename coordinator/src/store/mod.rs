@@ -3,6 +3,7 @@
 pub mod memory;
 pub mod redis;
 pub mod retain;
+pub mod standing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,8 @@ use tokio::sync::{RwLock, broadcast};
 
 use crate::index::Index;
 use crate::model::{Derived, FeedEntry, Rollup, Run, Session, SessionFacts, Update, Worker};
+
+pub use standing::{Kept, Speaker, Standing};
 
 /// Runs kept of a bot, over all partitions about 16 times as many in Redis: only the latest are read.
 pub const MAX_RUNS: usize = 256;
@@ -81,7 +84,7 @@ pub trait Read: Write {
 
 /// What a coordinator does with it.
 #[async_trait]
-pub trait Maintain: retain::Retain {
+pub trait Maintain: retain::Retain + Standing {
     /// Changes to look at: those of dead coordinators first, then new ones; waits up to `wait`.
     async fn changes(&self, consumer: &str, wait: Duration) -> Result<Vec<FeedEntry>>;
     /// Takes entries off the feed.

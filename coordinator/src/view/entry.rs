@@ -210,7 +210,7 @@ mod tests {
     /// An entry that knows 1.
     async fn known(gate: &Arc<Gate>) -> Arc<Entry<u64>> {
         let entry = Arc::default();
-        wait(Entry::find(&entry, FRESH, false, || gate.load()));
+        drop(wait(Entry::find(&entry, FRESH, false, || gate.load())));
         gate.pass(&entry).await;
         entry
     }
@@ -268,10 +268,10 @@ mod tests {
         let found = entry.find(FRESH, false, || gate.load());
         assert!(matches!(found, Found::Fresh(_)), "that change is known");
         entry.change(|_| false);
-        wait(entry.find(FRESH, false, || gate.load()));
+        drop(wait(entry.find(FRESH, false, || gate.load())));
         entry.change(|value| *value == 1);
         gate.pass(&entry).await;
-        wait(entry.find(FRESH, false, || gate.load()));
+        drop(wait(entry.find(FRESH, false, || gate.load())));
         gate.pass(&entry).await;
         let found = entry.find(FRESH, false, || gate.load());
         assert!(matches!(found, Found::Fresh(value) if *value == 3));

@@ -1,35 +1,13 @@
 //! What is served, and how it is made from what the store knows.
 
-use std::collections::BTreeMap;
-
-use fleet_worker_sdk::{BotId, Result, SessionId, Tier, Version};
+use fleet_worker_sdk::{Result, SessionId, Version};
 use futures_util::future::try_join_all;
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::health::{Explanation, Health, Settings, Subject, bot, explain, rollup};
-use crate::lifecycle::WorkerTally;
-use crate::model::{Rollup, Run, SessionFacts, Worker};
-use crate::store::Read;
-
-/// The fleet's health, with that of its tiers and bots.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FleetHealth {
-    /// The fleet's.
-    pub health: Health,
-    /// Of each tier that has bots.
-    pub tiers: BTreeMap<Tier, Health>,
-    /// Of each registered bot.
-    pub bots: BTreeMap<BotId, Health>,
-    /// The sums it was made from.
-    pub rollup: Rollup,
-    /// Workers by what they are.
-    pub workers: WorkerTally,
-    /// When it was computed, by the store's clock.
-    pub computed_at: Timestamp,
-    /// It is past its time: it is being computed anew, or the store is away.
-    pub stale: bool,
-}
+use crate::health::fleet::{FleetFacts, Remembered, fleet};
+use crate::health::{Alarms, Explanation, FleetHealth, Health, Settings, Subject, explain, rollup};
+use crate::model::SessionFacts;
+use crate::store::Standing;
 
 /// A session's health and its two halves.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,39 +22,8 @@ pub struct SessionHealth {
     pub executions: Health,
     /// Quality of its findings.
     pub quality: Health,
-    /// When it was computed, by the store's clock; none where only facts were at hand.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub computed_at: Option<Timestamp>,
-    /// It is past its time: it is being computed anew, or the store is away.
+    /// The store is away: this is what was known last.
     pub stale: bool,
-}
-
-/// How the fleet's scores were made.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FleetExplanation {
-    /// The fleet's.
-    pub fleet: Explanation,
-    /// Each tier's.
-    pub tiers: BTreeMap<Tier, Explanation>,
-    /// Each bot's.
-    pub bots: BTreeMap<BotId, Explanation>,
-}
-
-impl FleetHealth {
-    /// How its scores were made; `settings` are those that made them.
-    pub fn explain(&self, settings: &Settings) -> FleetExplanation {
-        let tiers = self.tiers.iter();
-        let bots = self.bots.iter();
-        FleetExplanation {
-            fleet: explain(&self.health, Subject::Fleet, settings),
-            tiers: tiers
-                .map(|(tier, health)| (*tier, explain(health, Subject::Tier, settings)))
-                .collect(),
-            bots: bots
-                .map(|(bot, health)| (bot.clone(), explain(health, Subject::Bot, settings)))
-                .collect(),
-        }
-    }
 }
 
 /// How a session's scores were made.
@@ -112,56 +59,53 @@ pub fn session_health(facts: &SessionFacts, settings: &Settings) -> SessionHealt
         health: scores.health,
         executions: scores.executions,
         quality: scores.quality,
-        computed_at: None,
         stale: false,
     }
 }
 
-/// The fleet's health, from all that the store knows of it.
+/// The fleet's health: as a coordinator stored it, so that all who look see the same, or computed
+/// here where none is current.
 ///
 /// # Errors
 /// As the store's.
-pub async fn fleet_health<S: Read + ?Sized>(store: &S, settings: &Settings) -> Result<FleetHealth> {
-    let (now, bots, workers, rollup) =
-        tokio::try_join!(store.now(), store.bots(), store.workers(), store.rollup())?;
-    let runs: Vec<Vec<Run>> = try_join_all(bots.iter().map(|bot| store.runs(&bot.id))).await?;
-    let mut by_bot: BTreeMap<&BotId, Vec<Worker>> = BTreeMap::new();
-    for worker in &workers {
-        by_bot.entry(&worker.bot).or_default().push(worker.clone());
+pub async fn fleet_health<S: Standing + ?Sized>(
+    store: &S,
+    settings: &Settings,
+) -> Result<FleetHealth> {
+    let (now, kept) = tokio::try_join!(store.now(), store.kept())?;
+    match kept.and_then(|kept| kept.fleet) {
+        Some(fleet) if fleet.is_current(now) => Ok(fleet),
+        before => compute_fleet(store, before.as_ref(), settings).await,
     }
-    let mut healths = BTreeMap::new();
-    for (registered, runs) in bots.iter().zip(&runs) {
-        let workers = by_bot
-            .get(&registered.id)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        let facts = bot::BotFacts {
+}
+
+/// The fleet's health from all that the store knows of it, and the one `before`.
+///
+/// # Errors
+/// As the store's.
+pub async fn compute_fleet<S: Standing + ?Sized>(
+    store: &S,
+    before: Option<&FleetHealth>,
+    settings: &Settings,
+) -> Result<FleetHealth> {
+    // Before the rest: what is read is no older.
+    let now = store.now().await?;
+    let (bots, workers, rollup) = tokio::try_join!(store.bots(), store.workers(), store.rollup())?;
+    let runs = try_join_all(bots.iter().map(|bot| store.runs(&bot.id))).await?;
+    let remembered = bots.iter().zip(runs).map(|(bot, runs)| {
+        let remembered = Remembered {
             runs,
-            pulse: bot::Pulse::of(workers),
-            ..bot::BotFacts::default()
+            ..Remembered::default()
         };
-        healths.insert(
-            registered.id.clone(),
-            bot::bot(&registered.id, &facts, None, now, settings),
-        );
-    }
-    let mut tiers = BTreeMap::new();
-    for &tier in Tier::ALL {
-        let members = bots.iter().filter(|bot| bot.tier == tier);
-        let members: BTreeMap<BotId, &Health> = members
-            .filter_map(|bot| Some((bot.id.clone(), healths.get(&bot.id)?)))
-            .collect();
-        if !members.is_empty() {
-            tiers.insert(tier, rollup::tier(&members, None, None, settings));
-        }
-    }
-    Ok(FleetHealth {
-        health: rollup::fleet(&healths, &tiers, &rollup, None, None, settings),
-        tiers,
-        bots: healths,
+        (bot.id.clone(), remembered)
+    });
+    let facts = FleetFacts {
+        bots: &bots,
+        remembered: &remembered.collect(),
+        workers: &workers,
         rollup,
-        workers: WorkerTally::of(&workers, now, settings),
-        computed_at: now,
-        stale: false,
-    })
+        alarms: &Alarms::default(),
+        now,
+    };
+    Ok(fleet(&facts, before, settings))
 }

@@ -75,6 +75,7 @@ async fn the_fleet_is_the_mean_of_bots_and_quality() {
     let derived = crate::model::Derived {
         version: facts.session.version,
         quality: health.quality.score,
+        band: None,
         health: health.health,
     };
     assert!(store.derive(&session, &derived).await.unwrap());

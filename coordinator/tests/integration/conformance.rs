@@ -51,6 +51,8 @@ mod feed;
 
 mod derived;
 
+mod standing;
+
 mod retention;
 
 #[tokio::test]
@@ -66,5 +68,6 @@ async fn every_law_holds_in_a_cluster() {
     workers::on_cluster(&cluster).await;
     feed::on_cluster(&cluster).await;
     derived::on_cluster(&cluster).await;
+    standing::on_cluster(&cluster).await;
     retention::on_cluster(&cluster).await;
 }

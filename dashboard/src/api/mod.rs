@@ -86,6 +86,10 @@ const ENDPOINTS: &[(&str, &str)] = &[
     ("GET /api/v1/health", "the fleet's health"),
     ("GET /api/v1/health/tiers/{tier}", "a tier's health"),
     ("GET /api/v1/health/bots/{bot}", "a bot's health"),
+    (
+        "GET /api/v1/health/repositories/{repository}",
+        "a repository's health; each of these takes explain=1",
+    ),
     ("GET /api/v1/sessions/{id}/health", "a session's health"),
     (
         "GET /api/v1/sessions/{id}/report",

@@ -7,7 +7,7 @@ use warp::http::{Method, StatusCode};
 use super::Metrics;
 
 /// A path pattern: `*` is one segment, a last `**` any number.
-const ROUTES: [&str; 28] = [
+const ROUTES: [&str; 29] = [
     "/",
     "/sessions/*",
     "/assets/**",
@@ -36,6 +36,7 @@ const ROUTES: [&str; 28] = [
     "/api/v1/health",
     "/api/v1/health/tiers/*",
     "/api/v1/health/bots/*",
+    "/api/v1/health/repositories/**",
 ];
 /// What is none of them.
 const OTHER: &str = "other";

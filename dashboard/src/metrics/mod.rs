@@ -9,7 +9,9 @@ pub(crate) mod http;
 pub(crate) mod scrape;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use fleet_coordinator::view::Scope;
 use prometheus::core::{AtomicU64, GenericCounter, GenericCounterVec};
 use prometheus::{HistogramOpts, HistogramVec, IntGauge, Opts, Registry, TextEncoder};
 use warp::filters::BoxedFilter;
@@ -39,6 +41,7 @@ struct Inner {
     registry: Registry,
     requests: Counters,
     durations: HistogramVec,
+    checks: HistogramVec,
     connections: IntGauge,
     accept_failures: Counter,
     clients: IntGauge,
@@ -79,7 +82,16 @@ impl Metrics {
                 "HTTP requests answered.",
                 &["route", "method", "status"],
             )?,
-            durations: add.durations()?,
+            durations: add.durations(
+                "fleet_http_request_duration_seconds",
+                "Time from a request's head to its answer's.",
+                "route",
+            )?,
+            checks: add.durations(
+                "fleet_health_check_duration_seconds",
+                "Time to read and compute health, whether it failed or not.",
+                "scope",
+            )?,
             connections: add.gauge("fleet_http_connections", "HTTP connections open.")?,
             accept_failures: add.counter(
                 "fleet_http_accept_failures_total",
@@ -124,6 +136,12 @@ impl Metrics {
 
     pub(crate) fn request(&self, method: &Method, path: &str) -> Observed {
         Observed::new(self.clone(), method, path)
+    }
+
+    /// A computation of health, as the view tells it.
+    pub(crate) fn checked(&self, scope: Scope, took: Duration) {
+        let checks = self.0.checks.with_label_values(&[scope.as_str()]);
+        checks.observe(took.as_secs_f64());
     }
 
     pub(crate) fn connection(&self) -> Counted {
@@ -185,15 +203,9 @@ impl Adder<'_> {
         self.register(IntGauge::with_opts(opts)?)
     }
 
-    fn durations(&self) -> prometheus::Result<HistogramVec> {
-        let opts = HistogramOpts::new(
-            "fleet_http_request_duration_seconds",
-            "Time from a request's head to its answer's.",
-        );
-        self.register(HistogramVec::new(
-            opts.buckets(DURATIONS.to_vec()),
-            &["route"],
-        )?)
+    fn durations(&self, name: &str, help: &str, label: &str) -> prometheus::Result<HistogramVec> {
+        let opts = HistogramOpts::new(name, help).buckets(DURATIONS.to_vec());
+        self.register(HistogramVec::new(opts, &[label])?)
     }
 }
 

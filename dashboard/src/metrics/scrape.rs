@@ -11,7 +11,7 @@ use fleet_coordinator::maintain::Totals;
 use fleet_coordinator::store::SharedStore;
 use fleet_coordinator::view::{CacheStats, FleetHealth};
 use fleet_worker_sdk::{Error, Result};
-use prometheus::core::{AtomicU64, Collector, GenericCounter};
+use prometheus::core::{AtomicU64, Collector, GenericCounter, GenericCounterVec};
 use prometheus::{Gauge, GaugeVec, Opts, Registry};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
@@ -198,26 +198,30 @@ fn text(fleet: &FleetHealth) -> prometheus::Result<String> {
 
 fn cache(stats: CacheStats) -> prometheus::Result<String> {
     let page = Page(Registry::new());
-    let hits = stats.requests.saturating_sub(stats.loads);
-    page.counter(
-        "fleet_cache_hits_total",
-        "Health served without computing it.",
-        hits,
+    let requests = GenericCounterVec::<AtomicU64>::new(
+        Opts::new(
+            "fleet_cache_requests_total",
+            "Health asked for: there, waited for, or served past its time.",
+        ),
+        &["result"],
     )?;
+    for (result, count) in [
+        ("hit", stats.hits),
+        ("miss", stats.misses),
+        ("stale", stats.stale),
+    ] {
+        requests.with_label_values(&[result]).inc_by(count);
+    }
+    page.add(requests)?;
     page.counter(
-        "fleet_cache_misses_total",
-        "Health computed because it was asked for.",
+        "fleet_cache_loads_total",
+        "Computations of health.",
         stats.loads,
     )?;
     page.counter(
         "fleet_cache_failures_total",
         "Computations of health that failed.",
         stats.failures,
-    )?;
-    page.counter(
-        "fleet_cache_stale_total",
-        "Health of the past served while the store was away.",
-        stats.stale,
     )?;
     Ok(encode(&page.0))
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use fleet_coordinator::maintain::{Coordinator, CoordinatorSettings};
 use fleet_worker_sdk::{Beat, Bot, Change, Tier, Version, WorkerId, WorkerState};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -395,5 +396,66 @@ async fn health_is_told_of_the_fleet_its_tiers_and_its_bots() {
     let page = site.get("/").await.ok().text;
     for part in ["/bots/scan", "/bots/idle"] {
         assert!(page.contains(part), "{part} in {page}");
+    }
+}
+
+#[tokio::test]
+async fn each_health_explains_itself_when_asked() {
+    let site = Site::new();
+    let bot = Bot::new("scan").unwrap().tier(Tier::Verifier);
+    site.post("/api/v1/bots", &bot).await.ok();
+    let session = site.session("scan", varied(3)).await;
+    let coordinator = Coordinator::new(site.store.clone(), CoordinatorSettings::default());
+    assert!(coordinator.recompute(&session).await.unwrap());
+
+    let explained = async |path: &str| {
+        let plain = site.get(&format!("/api/v1/{path}")).await.ok().json();
+        assert!(plain.get("explanation").is_none(), "{path}: {plain}");
+        let asked = site.get(&format!("/api/v1/{path}?explain=1")).await;
+        asked.ok().json()["explanation"].take()
+    };
+    let fleet = explained("health").await;
+    let sum = fleet["fleet"]["arithmetic"].as_str().unwrap();
+    assert!(sum.starts_with("100 x 0.5 + "), "{sum}");
+    assert_eq!(fleet["tiers"]["verifier"]["arithmetic"], "100 x 1 = 100");
+    assert_eq!(fleet["bots"]["scan"]["parts"][0]["part"], "success");
+    let tier = explained("health/tiers/verifier").await;
+    assert_eq!(tier, fleet["tiers"]["verifier"]);
+    assert_eq!(explained("health/bots/scan").await, fleet["bots"]["scan"]);
+    let of_session = explained(&format!("sessions/{session}/health")).await;
+    let quality = &of_session["quality"];
+    assert!(quality["formula"].as_str().unwrap().contains("log2 n"));
+    assert_eq!(explained("health/repositories/acme/shop").await, *quality);
+
+    let refused = site.get("/api/v1/health?explain=maybe").await;
+    assert_eq!(refused.status, 400, "{}", refused.text);
+}
+
+#[tokio::test]
+async fn a_repositorys_health_is_that_of_the_session_that_speaks_for_it() {
+    let site = Site::new();
+    let session = site.session("scan", varied(3)).await;
+    let path = "/api/v1/health/repositories/acme/shop";
+    let unknown = site.get(path).await;
+    assert_eq!(
+        unknown.status, 404,
+        "nothing is derived yet: {}",
+        unknown.text
+    );
+    let coordinator = Coordinator::new(site.store.clone(), CoordinatorSettings::default());
+    assert!(coordinator.recompute(&session).await.unwrap());
+    let health = site.get(path).await.ok().json();
+    assert_eq!(health["session"], session.as_str());
+    let of_session = site
+        .get(&format!("/api/v1/sessions/{session}/health"))
+        .await;
+    assert_eq!(health["score"], of_session.ok().json()["quality"]["score"]);
+    let escaped = site.get("/api/v1/health/repositories/acme%2Fshop").await;
+    assert_eq!(escaped.ok().json(), health);
+    for (name, status) in [("acme/none", 404), ("", 400), ("a%20b", 400)] {
+        let answer = site
+            .get(&format!("/api/v1/health/repositories/{name}"))
+            .await;
+        assert_eq!(answer.status, status, "{name}: {}", answer.text);
     }
 }

@@ -76,6 +76,7 @@ impl Running {
         let shutdown = CancellationToken::new();
         let site = Site {
             routes: filter.clone(),
+            store: context.store.clone(),
         };
         let (served, stop) = (context.clone(), shutdown.clone());
         let done =

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use fleet_coordinator::store::SharedStore;
 use fleet_coordinator::store::memory::MemoryStore;
 use fleet_dashboard::config::Settings;
 use fleet_dashboard::context::Context;
@@ -19,6 +20,7 @@ use warp::reply::Response;
 /// The routes of one dashboard.
 pub(crate) struct Site {
     pub(crate) routes: BoxedFilter<(Response,)>,
+    pub(crate) store: SharedStore,
 }
 
 /// An answer, read whole.
@@ -57,6 +59,7 @@ impl Site {
         let context = Context::new(store, settings).unwrap();
         Self {
             routes: routes::all(&context).boxed(),
+            store: context.store,
         }
     }
 

@@ -10,6 +10,7 @@ mod feed;
 mod producers;
 mod rollup;
 mod session;
+mod standing;
 mod state;
 mod workers;
 

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
+use crate::health::Status;
 use crate::model::{Rollup, Session};
+use crate::store::Speaker;
 use fleet_worker_sdk::{Repository, SessionId};
 use jiff::Timestamp;
 
@@ -18,6 +20,7 @@ struct Latest {
     opened: Timestamp,
     session: SessionId,
     milli: u64,
+    band: Option<Status>,
 }
 
 impl Rollups {
@@ -36,6 +39,15 @@ impl Rollups {
         self.sums.findings += findings;
     }
 
+    /// Who speaks for a repository.
+    pub(super) fn speaker(&self, repository: &Repository) -> Option<Speaker> {
+        let latest = self.latest.get(repository)?;
+        Some(Speaker {
+            session: latest.session.clone(),
+            band: latest.band,
+        })
+    }
+
     /// Takes a session out of the sums.
     pub(super) fn dropped(&mut self, session: &Session) {
         self.sums.sessions -= 1;
@@ -49,7 +61,7 @@ impl Rollups {
     }
 
     /// Takes `quality` for the repository's, unless a later session speaks for it.
-    pub(super) fn quality(&mut self, session: &Session, quality: f64) {
+    pub(super) fn quality(&mut self, session: &Session, quality: f64, band: Option<Status>) {
         let milli = (quality * 1000.0).round() as u64;
         let before = self.latest.get(&session.repository);
         if before.is_some_and(|b| (b.opened, &b.session) > (session.opened, &session.id)) {
@@ -59,6 +71,7 @@ impl Rollups {
             opened: session.opened,
             session: session.id.clone(),
             milli,
+            band,
         };
         match self.latest.insert(session.repository.clone(), latest) {
             Some(before) => self.sums.quality_milli -= before.milli,

@@ -17,6 +17,7 @@ use super::feed::Feed;
 use super::producers::{Answer, Producers, Standing};
 use super::rollup::Rollups;
 use super::session::Stored;
+use super::standing::Last;
 use super::workers::Workers;
 use crate::model::{Derived, Run, Session};
 use crate::store::{MAX_RUNS, SessionCursor, SessionQuery, is_run};
@@ -40,6 +41,7 @@ pub(super) struct State {
     baselines: HashMap<Scope, SessionId>,
     pub(super) rollup: Rollups,
     pub(super) feed: Feed,
+    pub(super) standing: Last,
 }
 
 /// What a push came to.
@@ -65,6 +67,7 @@ impl State {
             baselines: HashMap::new(),
             rollup: Rollups::default(),
             feed: Feed::new(fed),
+            standing: Last::default(),
         }
     }
 
@@ -370,7 +373,7 @@ impl State {
         }
         stored.session.derived = Some(derived.clone());
         if let Some(quality) = derived.quality {
-            self.rollup.quality(&stored.session, quality);
+            self.rollup.quality(&stored.session, quality, derived.band);
         }
         Ok(true)
     }

@@ -7,6 +7,7 @@ use fleet_worker_sdk::transport::redis::fcall;
 use fleet_worker_sdk::{Command, Error, Result, SessionId, WorkerId};
 
 use super::RedisStore;
+use crate::health::Status;
 use crate::model::{Derived, FeedEntry, Update};
 use crate::store::Maintain;
 
@@ -41,6 +42,7 @@ impl Maintain for RedisStore {
                 .map_or(String::new(), |q| format!("{:.0}", (q * 1000.0).round())),
         );
         command.arg(self.keys().updates());
+        command.arg(derived.band.map_or("", Status::as_str));
         let stored: u8 = self.link.call(&command).await?;
         Ok(stored == 1)
     }

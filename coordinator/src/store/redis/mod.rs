@@ -12,6 +12,8 @@ mod read;
 
 mod retain;
 
+mod standing;
+
 mod updates;
 
 use std::sync::Arc;
@@ -42,6 +44,7 @@ fn library() -> String {
         include_str!("functions/read.lua"),
         include_str!("functions/maintain.lua"),
         include_str!("functions/drop.lua"),
+        include_str!("functions/standing.lua"),
     ]
     .concat()
 }

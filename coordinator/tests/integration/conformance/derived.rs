@@ -21,6 +21,7 @@ fn derived(version: Version, quality: Option<f64>) -> Derived {
             breakdown: Vec::new(),
         },
         quality,
+        band: quality.map(|_| Status::Degraded),
     }
 }
 

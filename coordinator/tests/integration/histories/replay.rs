@@ -354,6 +354,7 @@ impl Replay {
                 breakdown: Vec::new(),
             },
             quality,
+            band: None,
         };
         let answer: Result<bool, Error> = self.store.derive(&session, &derived).await;
         self.told(answer)

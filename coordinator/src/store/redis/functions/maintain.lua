@@ -3,7 +3,7 @@ local DEAD_LENGTH = 10000 -- dead letters kept in a partition
 -- fleet_derive_1: stores what was computed from a session, if it is still the one stored.
 -- KEYS: session, repository quality, rollup
 -- ARGV: session id, version it was computed from, result as JSON, quality in thousandths or '',
---       updates channel
+--       updates channel, band of the quality or ''
 -- Answers 1, or 0 when the session has moved on.
 local function derive(keys, args)
   local stored = redis.call('HMGET', keys[1], 'version', 'opened')
@@ -14,7 +14,7 @@ local function derive(keys, args)
     local latest = redis.call('HMGET', keys[2], 'session', 'opened', 'milli')
     local opened, before = tonumber(stored[2]), tonumber(latest[2] or '-1')
     if opened > before or (opened == before and args[1] >= latest[1]) then
-      redis.call('HSET', keys[2], 'session', args[1], 'opened', stored[2], 'milli', args[4])
+      redis.call('HSET', keys[2], 'session', args[1], 'opened', stored[2], 'milli', args[4], 'band', args[6])
       redis.call('HINCRBY', keys[3], 'quality', int(quality - tonumber(latest[3] or '0')))
       if not latest[1] then redis.call('HINCRBY', keys[3], 'repositories', 1) end
     end
