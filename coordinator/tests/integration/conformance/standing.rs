@@ -43,7 +43,7 @@ async fn what_is_stored_is_shown_while_it_is_current(store: &dyn Maintain) {
     let version = store.keep(None, &fleet).await.unwrap();
     let shown = fleet_health(store, &settings).await.unwrap();
     assert_eq!(shown, fleet, "whoever looks sees what was stored");
-    fleet.computed_at = fleet.computed_at - jiff::SignedDuration::from_mins(1);
+    fleet.computed_at -= jiff::SignedDuration::from_mins(1);
     store.keep(version, &fleet).await.unwrap().unwrap();
     let shown = fleet_health(store, &settings).await.unwrap();
     assert_ne!(
