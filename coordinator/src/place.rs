@@ -3,6 +3,8 @@
 //! What was given wins, then what the CI job says, then what git says: a CI checkout is often
 //! detached or shallow, and its remote may be a cache.
 
+mod ci;
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -41,7 +43,7 @@ impl Place {
 
     /// The place of a report: what was given, completed from this process's surroundings.
     pub fn found(given: Self) -> Self {
-        let place = given.or(Self::of_ci(|name| std::env::var(name).ok()));
+        let place = given.or(ci::place(|name| std::env::var(name).ok()));
         if place.is_whole() {
             return place;
         }
@@ -55,18 +57,6 @@ impl Place {
         let named = || of_remote(&folder.canonicalize().ok()?.to_string_lossy());
         place.repository = place.repository.or_else(named);
         place
-    }
-
-    fn of_ci(variable: impl Fn(&str) -> Option<String>) -> Self {
-        let first = |names: [&str; 2]| {
-            let mut values = names.into_iter().filter_map(&variable);
-            values.find(|value| !value.trim().is_empty())
-        };
-        Self {
-            repository: first(["GITHUB_REPOSITORY", "CI_PROJECT_PATH"]),
-            git_ref: first(["GITHUB_REF_NAME", "CI_COMMIT_REF_NAME"]),
-            commit: first(["GITHUB_SHA", "CI_COMMIT_SHA"]),
-        }
     }
 
     fn of_git(git: impl Fn(&[&str]) -> Option<String>) -> Self {
@@ -161,7 +151,7 @@ mod tests {
     #[test]
     fn what_is_given_wins_then_the_ci_then_git() {
         let ci = |name: &str| match name {
-            "GITHUB_SHA" => Some(String::new()),
+            "CI_PROJECT_PATH" => Some("acme/shop".to_owned()),
             "CI_COMMIT_SHA" => Some("c1".to_owned()),
             "CI_COMMIT_REF_NAME" => Some("of-ci".to_owned()),
             _ => None,
@@ -175,11 +165,11 @@ mod tests {
             commit: Some("given".to_owned()),
             ..Place::default()
         };
-        let place = given.or(Place::of_ci(ci)).or(Place::of_git(git));
+        let place = given.or(ci::place(ci)).or(Place::of_git(git));
         assert_eq!(place.commit.as_deref(), Some("given"));
         assert_eq!(place.git_ref.as_deref(), Some("of-ci"));
         assert_eq!(place.repository.as_deref(), Some("acme/shop"));
-        assert_eq!(Place::of_ci(ci).commit.as_deref(), Some("c1"));
+        assert_eq!(ci::place(ci).commit.as_deref(), Some("c1"));
     }
 
     #[test]
