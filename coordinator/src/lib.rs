@@ -10,7 +10,7 @@
 //! 4. [`maintain`]: the loop that recomputes what changed.
 //! 5. [`view`]: the cached view that dashboards read; [`answer`]: the shapes of what is asked and
 //!    answered; [`client`]: both, for the `fleet` command.
-//! 6. [`config`], [`logging`]: what the coordinator process is started with.
+//! 6. [`config`], [`logging`], [`process`]: what processes are started with and ended by.
 
 pub mod model;
 
@@ -44,3 +44,5 @@ pub mod client;
 pub mod config;
 
 pub mod logging;
+
+pub mod process;

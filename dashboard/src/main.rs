@@ -7,10 +7,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use clap::Parser;
 use fleet_coordinator::config::shared::filter;
 use fleet_coordinator::logging;
 use fleet_coordinator::maintain::{Coordinator, CoordinatorSettings};
+use fleet_coordinator::process::{
+    self, BAD_CONFIGURATION, FAILED, Signals, complain, print_settings,
+};
 use fleet_coordinator::store::memory::MemoryStore;
 use fleet_coordinator::store::{OpenOptions, SharedStore};
 use fleet_dashboard::config::{Args, Settings};
@@ -18,28 +20,18 @@ use fleet_dashboard::context::Context;
 use fleet_dashboard::demo::{self, Pace};
 use fleet_dashboard::{imports, routes, server};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// The configuration cannot be used: `EX_USAGE` of sysexits, so that a supervisor can tell it
-/// from a crash that a restart may cure.
-const BAD_CONFIGURATION: u8 = 64;
-/// Something failed at start, or connections had to be cut at the end.
-const FAILED: u8 = 1;
-
+/// The process's name in what it says.
+const NAME: &str = "fleet-dashboard";
 /// What is logged of a demonstration unless told otherwise.
 const DEMO_LOG: &str = "warn";
 
 fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args: Args = match process::arguments() {
         Ok(args) => args,
-        Err(answer) => {
-            // Help and version are answers, everything else a mistake.
-            let mistaken = answer.use_stderr();
-            let _ = answer.print();
-            return ExitCode::from(if mistaken { BAD_CONFIGURATION } else { 0 });
-        }
+        Err(code) => return code,
     };
     let done = match start(args) {
         Ok(Start::Printed) => Ok(ExitCode::SUCCESS),
@@ -47,9 +39,9 @@ fn main() -> ExitCode {
             on_runtime(async move { demo::play(&task).await.map(|()| ExitCode::SUCCESS) })
         }
         Ok(Start::Live(settings, extras)) => on_runtime(run(*settings, extras)),
-        Err(error) => return complain(&error, BAD_CONFIGURATION),
+        Err(error) => return complain(NAME, format!("{error:#}"), BAD_CONFIGURATION),
     };
-    done.unwrap_or_else(|error| complain(&error, FAILED))
+    done.unwrap_or_else(|error| complain(NAME, format!("{error:#}"), FAILED))
 }
 
 /// What is asked for beside the settings.
@@ -81,7 +73,7 @@ fn start(mut args: Args) -> anyhow::Result<Start> {
     );
     let settings = args.settings()?;
     if print {
-        print_config(&settings)?;
+        print_settings(&settings.shown()).context("the settings cannot be written")?;
         return Ok(Start::Printed);
     }
     if let (Some(_), Some(store)) = (&extras.demo, &settings.store) {
@@ -103,17 +95,6 @@ fn start(mut args: Args) -> anyhow::Result<Start> {
     })
 }
 
-fn complain(error: &anyhow::Error, code: u8) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "fleet-dashboard: {error:#}");
-    ExitCode::from(code)
-}
-
-fn print_config(settings: &Settings) -> anyhow::Result<ExitCode> {
-    let text = toml::to_string(&settings.shown()).context("the settings cannot be written")?;
-    std::io::stdout().lock().write_all(text.as_bytes())?;
-    Ok(ExitCode::SUCCESS)
-}
-
 /// From the runtime to the exit code.
 fn on_runtime(life: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -127,9 +108,10 @@ fn on_runtime(life: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::R
 }
 
 async fn run(settings: Settings, extras: Extras) -> anyhow::Result<ExitCode> {
+    let signals = Signals::new().context("signals cannot be watched")?;
     let store = match store(&settings) {
         Ok(store) => store,
-        Err(error) => return Ok(complain(&error, BAD_CONFIGURATION)),
+        Err(error) => return Ok(complain(NAME, format!("{error:#}"), BAD_CONFIGURATION)),
     };
     let listener = bind(&settings).await?;
     let address = listener.local_addr()?;
@@ -138,11 +120,11 @@ async fn run(settings: Settings, extras: Extras) -> anyhow::Result<ExitCode> {
     let ended = CancellationToken::new();
     let coordinating = embedded.then(|| coordinate(&mut context, &ended));
     let shutdown = CancellationToken::new();
-    tokio::spawn(watch_signals(shutdown.clone()));
+    tokio::spawn(signals.watch(shutdown.clone()));
     tracing::info!(url = %format!("http://{address}/"), store = %context.store.address(), "listening");
     let beside = match beside(&context, address, extras, &ended) {
         Ok(beside) => beside,
-        Err(error) => return Ok(complain(&error, BAD_CONFIGURATION)),
+        Err(error) => return Ok(complain(NAME, format!("{error:#}"), BAD_CONFIGURATION)),
     };
     let filter = routes::all(&context);
     let drained = server::serve(listener, filter, &context, shutdown).await;
@@ -242,30 +224,4 @@ async fn bind(settings: &Settings) -> anyhow::Result<TcpListener> {
         };
         anyhow::Error::new(error).context(format!("cannot listen on {address}: {advice}"))
     })
-}
-
-/// The first signal drains, the second exits at once.
-async fn watch_signals(shutdown: CancellationToken) {
-    let both = signal(SignalKind::terminate())
-        .and_then(|term| Ok((term, signal(SignalKind::interrupt())?)));
-    let (mut term, mut int) = match both {
-        Ok(both) => both,
-        Err(error) => {
-            tracing::error!(%error, "signals cannot be watched; the process has to be killed");
-            return;
-        }
-    };
-    for first in [true, false] {
-        let name = tokio::select! {
-            _ = term.recv() => "SIGTERM",
-            _ = int.recv() => "SIGINT",
-        };
-        if first {
-            tracing::info!(signal = name, "draining; a second signal exits now");
-            shutdown.cancel();
-        } else {
-            tracing::warn!(signal = name, "exiting without waiting");
-            std::process::exit(i32::from(FAILED));
-        }
-    }
 }

@@ -1,32 +1,24 @@
 //! The coordinator process: configuration, signals, drain and exit code.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Parser;
 use fleet_coordinator::config::{Args, Config};
 use fleet_coordinator::logging;
 use fleet_coordinator::maintain::{Coordinator, CoordinatorSettings};
+use fleet_coordinator::process::{
+    self, BAD_CONFIGURATION, FAILED, Signals, complain, print_settings,
+};
 use fleet_coordinator::store;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// The configuration cannot be used: `EX_USAGE` of sysexits, so that a supervisor can tell it
-/// from a crash that a restart may cure.
-const BAD_CONFIGURATION: u8 = 64;
-/// Something failed at start, or the drain took too long.
-const FAILED: u8 = 1;
+/// The process's name in what it says.
+const NAME: &str = "fleet-coordinator";
 
 fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args: Args = match process::arguments() {
         Ok(args) => args,
-        Err(answer) => {
-            // Help and version are answers, everything else a mistake.
-            let mistaken = answer.use_stderr();
-            let _ = answer.print();
-            return ExitCode::from(if mistaken { BAD_CONFIGURATION } else { 0 });
-        }
+        Err(code) => return code,
     };
     let print = args.print_config;
     let checked = args
@@ -34,10 +26,12 @@ fn main() -> ExitCode {
         .and_then(|config| Ok((config.filter()?, config)));
     let (filter, config) = match checked {
         Ok(checked) => checked,
-        Err(error) => return complain(&error.into(), BAD_CONFIGURATION),
+        Err(error) => return complain(NAME, error, BAD_CONFIGURATION),
     };
     let ended = if print {
-        print_config(&config)
+        print_settings(&config.shown())
+            .context("the settings cannot be written")
+            .map(|()| ExitCode::SUCCESS)
     } else {
         logging::start(filter, config.log_format);
         live(&config)
@@ -46,19 +40,9 @@ fn main() -> ExitCode {
         // An address that only the store itself can find wrong is still a configuration.
         let wrong = error.downcast_ref::<fleet_worker_sdk::Error>();
         let refused = matches!(wrong, Some(fleet_worker_sdk::Error::Invalid { .. }));
-        complain(&error, if refused { BAD_CONFIGURATION } else { FAILED })
+        let code = if refused { BAD_CONFIGURATION } else { FAILED };
+        complain(NAME, format!("{error:#}"), code)
     })
-}
-
-fn complain(error: &anyhow::Error, code: u8) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "fleet-coordinator: {error:#}");
-    ExitCode::from(code)
-}
-
-fn print_config(config: &Config) -> anyhow::Result<ExitCode> {
-    let text = toml::to_string(&config.shown()).context("the settings cannot be written")?;
-    std::io::stdout().lock().write_all(text.as_bytes())?;
-    Ok(ExitCode::SUCCESS)
 }
 
 /// From the runtime to the exit code.
@@ -104,36 +88,4 @@ async fn run(config: &Config) -> anyhow::Result<ExitCode> {
 async fn too_late(shutdown: &CancellationToken, config: &Config) {
     shutdown.cancelled().await;
     tokio::time::sleep(config.drain).await;
-}
-
-/// What tells the process to stop.
-struct Signals {
-    term: Signal,
-    int: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            term: signal(SignalKind::terminate())?,
-            int: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    /// The first signal drains, the second exits at once.
-    async fn watch(mut self, shutdown: CancellationToken) {
-        let name = self.next().await;
-        tracing::info!(signal = name, "draining; a second signal exits now");
-        shutdown.cancel();
-        let name = self.next().await;
-        tracing::warn!(signal = name, "exiting without waiting");
-        std::process::exit(i32::from(FAILED));
-    }
-
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.term.recv() => "SIGTERM",
-            _ = self.int.recv() => "SIGINT",
-        }
-    }
 }

@@ -291,7 +291,7 @@ impl Diagnostic {
             let implied = |group: &&&str| {
                 lint != **group
                     && (said(&format!("(clippy::{group})]`"))
-                        || said(&format!("-clippy::{group}`"))
+                        || said(&format!(" clippy::{group}`"))
                         || said(&format!("clippy::{group}` implies")))
             };
             return match groups.iter().find(implied) {
