@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use crate::health::{FleetExplanation, FleetHealth};
+pub(crate) use scores::fleet_with;
 pub use scores::{SessionExplanation, SessionHealth, compute_fleet, fleet_health, session_health};
 pub use stats::{CacheStats, OnLoad, Scope};
 

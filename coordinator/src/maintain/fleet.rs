@@ -1,12 +1,17 @@
 //! The fleet's health is stored, and announced when it changes.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use fleet_worker_sdk::Result;
+use jiff::{SignedDuration, Timestamp};
 
 use super::Coordinator;
-use crate::model::Update;
-use crate::view::compute_fleet;
+use crate::model::{Update, Worker};
+use crate::view::fleet_with;
+
+/// Age up to which the list of workers is good enough for the fleet's health.
+const WORKERS_AGE: SignedDuration = SignedDuration::from_secs(1);
 
 impl Coordinator {
     /// Computes the fleet's health from the one stored, stores it in its place, and announces it if
@@ -19,7 +24,10 @@ impl Coordinator {
         let kept = self.store.kept().await?;
         let version = kept.as_ref().map(|kept| kept.version);
         let before = kept.and_then(|kept| kept.fleet);
-        let fleet = compute_fleet(&*self.store, before.as_ref(), &self.settings.health).await?;
+        let (store, health) = (&*self.store, &self.settings.health);
+        let now = store.now().await?;
+        let workers = self.workers(now).await?;
+        let fleet = fleet_with(store, &workers, now, before.as_ref(), health).await?;
         if self.store.keep(version, &fleet).await?.is_none() {
             self.dirty.store(true, Ordering::Relaxed);
             return Ok(false);
@@ -29,5 +37,19 @@ impl Coordinator {
             self.store.announce(Update::Fleet).await?;
         }
         Ok(changed)
+    }
+
+    /// The workers as they were at `now` or a second before: 5,000 are the dearest part of a look,
+    /// and what is made of them changes over fifteen seconds.
+    async fn workers(&self, now: Timestamp) -> Result<Arc<Vec<Worker>>> {
+        let mut listed = self.listed.lock().await;
+        if let Some((at, workers)) = &*listed
+            && now.duration_since(*at).abs() < WORKERS_AGE
+        {
+            return Ok(Arc::clone(workers));
+        }
+        let workers = Arc::new(self.store.workers().await?);
+        *listed = Some((now, Arc::clone(&workers)));
+        Ok(workers)
     }
 }

@@ -21,6 +21,7 @@ mod outage;
 mod counters;
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ pub use counters::{Counters, Totals};
 
 use crate::health::{Settings, Status};
 use crate::lifecycle::Liveness;
-use crate::model::Derived;
+use crate::model::{Derived, Worker};
 use crate::retention::Keep;
 use crate::store::{SessionCursor, SharedStore};
 use crate::view::session_health;
@@ -51,7 +52,8 @@ pub struct CoordinatorSettings {
     pub resync_sessions: usize,
     /// How often workers are looked at.
     pub workers: Duration,
-    /// How often the fleet's health is computed while something changes.
+    /// How often the fleet's health is computed while something changes: people see a change
+    /// within a quarter of a second, and a busy fleet costs ten looks a second.
     pub fleet: Duration,
     /// How often it is computed anyway, since heartbeats age.
     pub fleet_idle: Duration,
@@ -69,7 +71,7 @@ impl Default for CoordinatorSettings {
             resync: Duration::from_secs(5),
             resync_sessions: 1_000,
             workers: Duration::from_secs(2),
-            fleet: Duration::from_millis(500),
+            fleet: Duration::from_millis(100),
             fleet_idle: Duration::from_secs(5),
             keep: Keep::default(),
             // Memory fills up in minutes at the earliest.
@@ -88,6 +90,8 @@ pub struct Coordinator {
     /// Something changed since the fleet's health was computed.
     dirty: AtomicBool,
     watch: Mutex<Watch>,
+    /// Workers and when they were listed, for the fleet's health.
+    listed: Mutex<Option<(Timestamp, Arc<Vec<Worker>>)>>,
     /// Where the next resync goes on; after the latest sessions when there is none.
     resumed: std::sync::Mutex<Option<SessionCursor>>,
     outage: Outage,
@@ -118,6 +122,7 @@ impl Coordinator {
             counters: Counters::default(),
             dirty: AtomicBool::new(true),
             watch: Mutex::default(),
+            listed: Mutex::default(),
             resumed: std::sync::Mutex::default(),
         }
     }

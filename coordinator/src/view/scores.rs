@@ -2,12 +2,13 @@
 
 use fleet_worker_sdk::{Result, SessionId, Version};
 use futures_util::future::try_join_all;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::health::fleet::{FleetFacts, Remembered, fleet};
 use crate::health::{Alarms, Explanation, FleetHealth, Health, Settings, Subject, explain, rollup};
-use crate::model::SessionFacts;
-use crate::store::Standing;
+use crate::model::{SessionFacts, Worker};
+use crate::store::{Read, Standing};
 
 /// A session's health and its two halves.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -90,7 +91,19 @@ pub async fn compute_fleet<S: Standing + ?Sized>(
 ) -> Result<FleetHealth> {
     // Before the rest: what is read is no older.
     let now = store.now().await?;
-    let (bots, workers, rollup) = tokio::try_join!(store.bots(), store.workers(), store.rollup())?;
+    let workers = store.workers().await?;
+    fleet_with(store, &workers, now, before, settings).await
+}
+
+/// As [`compute_fleet`], with the store's time of now, and its workers as they were a moment ago.
+pub(crate) async fn fleet_with<S: Read + ?Sized>(
+    store: &S,
+    workers: &[Worker],
+    now: Timestamp,
+    before: Option<&FleetHealth>,
+    settings: &Settings,
+) -> Result<FleetHealth> {
+    let (bots, rollup) = tokio::try_join!(store.bots(), store.rollup())?;
     let runs = try_join_all(bots.iter().map(|bot| store.runs(&bot.id))).await?;
     let remembered = bots.iter().zip(runs).map(|(bot, runs)| {
         let remembered = Remembered {
@@ -102,7 +115,7 @@ pub async fn compute_fleet<S: Standing + ?Sized>(
     let facts = FleetFacts {
         bots: &bots,
         remembered: &remembered.collect(),
-        workers: &workers,
+        workers,
         rollup,
         alarms: &Alarms::default(),
         now,

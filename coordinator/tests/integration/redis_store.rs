@@ -290,3 +290,31 @@ async fn a_waiting_bot_hears_of_a_change() {
     let (changed, _) = tokio::join!(waiting, hand.push(findings(0..1)));
     assert_ne!(changed.unwrap(), known);
 }
+
+#[tokio::test]
+async fn runs_are_read_on_from_where_they_were_and_anew_when_that_is_gone() {
+    let server = RedisServer::start().await;
+    let (store, mut connection) = over(&server).await;
+    let hypatia = bot("hypatia");
+    assert!(store.runs(&hypatia).await.unwrap().is_empty());
+    let mut hand = Hand::started(&*store, "hypatia").await;
+    hand.fail("first").await.unwrap();
+    assert_eq!(store.runs(&hypatia).await.unwrap().len(), 1);
+    for attempt in 2..5 {
+        hand.reopen().await.unwrap();
+        hand.fail("again").await.unwrap();
+        let runs = store.runs(&hypatia).await.unwrap();
+        assert_eq!(runs.last().unwrap().attempt, attempt);
+        assert_eq!(runs.len(), attempt as usize, "none twice");
+    }
+    let fresh = open_store(&server.url(), &OpenOptions::default()).unwrap();
+    let whole = fresh.runs(&hypatia).await.unwrap();
+    assert_eq!(store.runs(&hypatia).await.unwrap(), whole);
+
+    let stream = Keys::default().runs(hand.session.partition(), &hypatia);
+    raw(&mut connection, &["DEL", &stream]).await;
+    assert!(store.runs(&hypatia).await.unwrap().is_empty());
+    hand.reopen().await.unwrap();
+    hand.fail("after all").await.unwrap();
+    assert_eq!(store.runs(&hypatia).await.unwrap().len(), 1);
+}

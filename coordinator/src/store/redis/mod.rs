@@ -12,6 +12,8 @@ mod read;
 
 mod retain;
 
+mod runs;
+
 mod standing;
 
 mod updates;
@@ -56,6 +58,7 @@ pub struct RedisStore {
     link: Arc<RedisLink>,
     folds: fold::Folds,
     feed: feed::Feed,
+    runs: runs::Runs,
     updates: broadcast::Sender<Update>,
     _listener: DropGuard,
 }
@@ -83,6 +86,7 @@ impl RedisStore {
             writer: RedisWriter::new(Arc::clone(&link)),
             folds: fold::Folds::new(Arc::clone(&link), options.fold_bytes),
             feed: feed::Feed::new(Arc::clone(&link)),
+            runs: runs::Runs::new(Arc::clone(&link)),
             link,
             updates,
             _listener: stop.drop_guard(),

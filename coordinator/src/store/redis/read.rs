@@ -13,7 +13,7 @@ use tokio::sync::broadcast;
 
 use super::{RedisStore, parse};
 use crate::model::{Rollup, Run, Session, SessionFacts, Update, Worker};
-use crate::store::{Findings, MAX_RUNS, Read, SessionCursor, SessionQuery};
+use crate::store::{Findings, Read, SessionCursor, SessionQuery};
 
 /// Workers whose hashes are read in one round trip.
 const WORKERS_AT_ONCE: usize = 500;
@@ -200,28 +200,7 @@ impl Read for RedisStore {
     }
 
     async fn runs(&self, bot: &BotId) -> Result<Vec<Run>> {
-        let partitions = self.link.partitions().await?;
-        let read = partitions.iter().map(|partition| async move {
-            let mut command = redis::cmd("XREVRANGE");
-            command
-                .arg(self.keys().runs(partition, bot))
-                .arg("+")
-                .arg("-");
-            command.arg("COUNT").arg(MAX_RUNS);
-            self.link
-                .call::<Vec<(String, parse::Fields)>>(&command)
-                .await
-        });
-        let entries = try_join_all(read).await?.concat();
-        let mut runs = entries
-            .iter()
-            .map(|(id, fields)| parse::run(id, fields))
-            .collect::<Result<Vec<_>>>()?;
-        runs.sort_by(|a, b| {
-            (a.ended, &a.session, a.attempt).cmp(&(b.ended, &b.session, b.attempt))
-        });
-        runs.drain(..runs.len().saturating_sub(MAX_RUNS));
-        Ok(runs)
+        self.runs.latest(bot).await
     }
 
     async fn baseline(
