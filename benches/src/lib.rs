@@ -6,6 +6,8 @@
     reason = "a fixture that is wrong should stop the bench"
 )]
 
+pub mod health;
+
 use fleet_coordinator::health::{Health, Status};
 use fleet_coordinator::index::Index;
 use fleet_coordinator::model::{Session, SessionFacts};
