@@ -46,7 +46,10 @@ async fn main() {
     let pushed = Arc::new(AtomicU64::new(0));
     let beating = tokio::spawn(beat_on(Arc::clone(&store)));
     let pushing = tokio::spawn(push_on(Arc::clone(&store), hands, Arc::clone(&pushed)));
+    // Not counted: it waits until the coordinator is through with what filled the fleet.
+    probe(&store).await;
     let (mut sessions, mut fleets) = (Vec::new(), Vec::new());
+    pushed.store(0, Relaxed);
     let begun = Instant::now();
     let mut ticks = interval(Duration::from_millis(250));
     while begun.elapsed() < Duration::from_secs(seconds) {
