@@ -67,7 +67,7 @@ pub fn fleet_runs() -> Vec<Run> {
             ExecutionState::Completed
         },
         partial: false,
-        ended: Timestamp::UNIX_EPOCH + (number as i64).seconds(),
+        ended: Timestamp::UNIX_EPOCH + i64::try_from(number).unwrap().seconds(),
         duration_ms: 1_000,
         findings: 100,
         tally: fleet_coordinator::model::Tally::default(),

@@ -10,6 +10,7 @@ use super::bot::{BotFacts, Normality, Pulse, bot};
 use super::{Explanation, Firing, Health, Settings, Status, Subject, explain, rollup};
 use crate::lifecycle::WorkerTally;
 use crate::model::{Rollup, Run, Worker};
+use crate::series::BotSeries;
 
 /// A stored health older than this is computed anew by whoever wants it: coordinators store one
 /// every five seconds at least, so three were missed.
@@ -43,6 +44,35 @@ pub struct Remembered {
     pub duration: Option<Normality>,
     /// The same of the number of its findings.
     pub output: Option<Normality>,
+}
+
+impl Remembered {
+    /// What `runs` tell at `now`. The series learn from these alone: with a tenth of weight for
+    /// the latest, what was before the last hundreds no longer counts.
+    pub fn of(runs: Vec<Run>, now: Timestamp) -> Self {
+        let mut series = BotSeries::default();
+        series.fold(&runs, now);
+        let normal = |what: &str, z: f64, value: f64| Normality {
+            value,
+            text: format!(
+                "the {what} of its latest complete run was {:.1} spreads {} usual (z = {z:.1})",
+                z.abs(),
+                if z < 0.0 { "below" } else { "above" }
+            ),
+        };
+        let (duration, output) = (series.duration_normality(), series.output_normality());
+        Self {
+            duration: series
+                .duration_z()
+                .zip(duration)
+                .map(|(z, value)| normal("duration", z, value)),
+            output: series
+                .findings_z()
+                .zip(output)
+                .map(|(z, value)| normal("number of findings", z, value)),
+            runs,
+        }
+    }
 }
 
 /// The worst alerts that fire now, by what they are about.
@@ -210,5 +240,67 @@ impl Health {
             self.status = self.status.worse(band);
         }
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::float_cmp, reason = "these values are exact")]
+
+    use fleet_worker_sdk::ExecutionState;
+    use jiff::ToSpan;
+
+    use super::*;
+    use crate::model::Tally;
+
+    fn runs(count: usize, last_findings: u64) -> Vec<Run> {
+        let start = Timestamp::from_second(1_700_000_000).unwrap();
+        let run = |number: usize| Run {
+            session: "p1-01a20714-b637-7054-9cfa-b65a4c1fd8f8".parse().unwrap(),
+            attempt: number as u32 + 1,
+            outcome: ExecutionState::Completed,
+            partial: false,
+            ended: start + i64::try_from(number).unwrap().minutes(),
+            duration_ms: 10_000,
+            findings: if number + 1 == count {
+                last_findings
+            } else {
+                100
+            },
+            tally: Tally::default(),
+        };
+        (0..count).map(run).collect()
+    }
+
+    fn later() -> Timestamp {
+        Timestamp::from_second(1_800_000_000).unwrap()
+    }
+
+    #[test]
+    fn what_is_unusual_costs_a_bot_points_once_it_is_learned() {
+        let young = Remembered::of(runs(5, 10_000), later());
+        assert_eq!((young.duration, young.output), (None, None));
+        let usual = Remembered::of(runs(30, 100), later());
+        assert_eq!(usual.output.map(|n| n.value), Some(100.0));
+        let odd = Remembered::of(runs(30, 10_000), later());
+        let output = odd.output.as_ref().unwrap();
+        assert_eq!(output.value, 0.0);
+        assert!(output.text.contains("above usual (z = "), "{}", output.text);
+        let facts = BotFacts {
+            runs: &odd.runs,
+            duration: odd.duration.as_ref(),
+            output: odd.output.as_ref(),
+            ..BotFacts::default()
+        };
+        let health = bot(
+            &"a".parse().unwrap(),
+            &facts,
+            None,
+            later(),
+            &Settings::default(),
+        );
+        // (0.5 x 100 + 0.15 x 100 + 0.15 x 0) / 0.8
+        assert!((health.score.unwrap() - 81.25).abs() < 1e-9, "{health:?}");
+        assert!((health.coverage - 0.8).abs() < 1e-9);
     }
 }

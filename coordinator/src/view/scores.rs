@@ -105,13 +105,10 @@ pub(crate) async fn fleet_with<S: Read + ?Sized>(
 ) -> Result<FleetHealth> {
     let (bots, rollup) = tokio::try_join!(store.bots(), store.rollup())?;
     let runs = try_join_all(bots.iter().map(|bot| store.runs(&bot.id))).await?;
-    let remembered = bots.iter().zip(runs).map(|(bot, runs)| {
-        let remembered = Remembered {
-            runs,
-            ..Remembered::default()
-        };
-        (bot.id.clone(), remembered)
-    });
+    let remembered = bots
+        .iter()
+        .zip(runs)
+        .map(|(bot, runs)| (bot.id.clone(), Remembered::of(runs, now)));
     let facts = FleetFacts {
         bots: &bots,
         remembered: &remembered.collect(),
