@@ -3,8 +3,8 @@
 //! The map, in the order data flows:
 //!
 //! 1. [`model`]: what is read back from a store.
-//! 2. [`index`]: a session's findings in memory; [`series`]: what a bot usually does; [`health`],
-//!    [`lifecycle`], [`retention`], [`anomaly`], [`summary`], [`report`]: pure functions of stored state and time.
+//! 2. [`index`]: a session's findings in memory; [`series`]: what a bot usually does; [`history`]: how a
+//!    score went; [`health`], [`lifecycle`], [`retention`], [`anomaly`], [`summary`], [`report`]: pure functions of stored state and time.
 //! 3. [`store`]: the traits and the two stores, embedded and Redis; [`place`]: where a report belongs;
 //!    [`import`]: a report into one.
 //! 4. [`maintain`]: the loop that recomputes what changed.
@@ -17,6 +17,8 @@ pub mod model;
 pub mod index;
 
 pub mod series;
+
+pub mod history;
 
 pub mod anomaly;
 pub mod health;

@@ -101,6 +101,39 @@ impl Keys {
         self.control(&format!("worker:{worker}"))
     }
 
+    /// HASH: bot -> its series as MessagePack, `<bot>:last` -> the last run applied to it. Written
+    /// by `fleet_advance`; read by coordinators and dashboards.
+    pub fn series(&self) -> String {
+        self.control("series")
+    }
+
+    /// ZSET: anomaly -> its time in milliseconds, the latest 256. Written by `fleet_advance` and
+    /// `fleet_note`; read by `fleet_anomalies`.
+    pub fn anomalies(&self) -> String {
+        self.control("anomalies")
+    }
+
+    /// HASH: anomaly -> it as JSON, of each in [`Keys::anomalies`]. Written and read with it.
+    pub fn anomaly_bodies(&self) -> String {
+        self.control("anomalies:bodies")
+    }
+
+    /// LIST: points of the fleet's score (milliseconds, score, status), latest last, 512 at most.
+    /// Written by `fleet_point`; read by dashboards.
+    pub fn fleet_history(&self) -> String {
+        self.control("history")
+    }
+
+    /// LIST: points of a bot's score, as [`Keys::fleet_history`].
+    pub fn bot_history(&self, bot: &BotId) -> String {
+        self.control(&format!("history:{bot}"))
+    }
+
+    /// LIST: points of a repository's quality, as [`Keys::fleet_history`].
+    pub fn repository_history(&self, partition: Partition, repository: &Repository) -> String {
+        self.partition(partition, &format!("r:{repository}:history"))
+    }
+
     /// HASH: last sequence of a producer and the answer to it. Written by every sequenced
     /// function; read on reconnect. Expires 7 days after its last use.
     pub fn producer(&self, partition: Partition, producer: &ProducerId) -> String {

@@ -22,6 +22,9 @@ impl Coordinator {
             self.every(self.settings.workers, &shutdown, "workers", || self
                 .watch_workers()),
             self.fleet_loop(&shutdown),
+            self.every(self.settings.observe, &shutdown, "observation", || async {
+                self.observe().await.map(drop)
+            }),
             self.every(self.settings.retention, &shutdown, "retention", || async {
                 self.retain().await.map(drop)
             }),

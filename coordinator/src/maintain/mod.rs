@@ -14,6 +14,8 @@ mod workers;
 
 mod retain;
 
+mod observe;
+
 mod loops;
 
 mod outage;
@@ -57,6 +59,8 @@ pub struct CoordinatorSettings {
     pub fleet: Duration,
     /// How often it is computed anyway, since heartbeats age.
     pub fleet_idle: Duration,
+    /// How often finished runs are taken into their bots' series, and scores into their histories.
+    pub observe: Duration,
     /// What is kept.
     pub keep: Keep,
     /// How often what is not kept is removed.
@@ -73,6 +77,7 @@ impl Default for CoordinatorSettings {
             workers: Duration::from_secs(2),
             fleet: Duration::from_millis(100),
             fleet_idle: Duration::from_secs(5),
+            observe: Duration::from_secs(5),
             keep: Keep::default(),
             // Memory fills up in minutes at the earliest.
             retention: Duration::from_secs(30),
@@ -94,6 +99,8 @@ pub struct Coordinator {
     listed: Mutex<Option<(Timestamp, Arc<Vec<Worker>>)>>,
     /// Where the next resync goes on; after the latest sessions when there is none.
     resumed: std::sync::Mutex<Option<SessionCursor>>,
+    /// The last points of scores that this one has written.
+    recorded: Mutex<observe::Recorded>,
     outage: Outage,
 }
 
@@ -123,6 +130,7 @@ impl Coordinator {
             dirty: AtomicBool::new(true),
             watch: Mutex::default(),
             listed: Mutex::default(),
+            recorded: Mutex::default(),
             resumed: std::sync::Mutex::default(),
         }
     }
@@ -166,12 +174,13 @@ impl Coordinator {
             };
             let derived = Derived {
                 version,
-                health: scores.health,
+                health: scores.health.clone(),
                 quality: scores.quality.score,
                 band,
             };
             if self.store.derive(session, &derived).await? {
                 self.counters.recomputed();
+                self.record_quality(&facts, &scores).await?;
                 return Ok(Some(facts.session.changed));
             }
             self.counters.refused();

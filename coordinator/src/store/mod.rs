@@ -1,5 +1,7 @@
 //! Where a fleet lives: what is read, what is maintained, and the two stores that do it.
 
+pub mod observe;
+
 pub mod memory;
 pub mod redis;
 pub mod retain;
@@ -20,6 +22,7 @@ use tokio::sync::{RwLock, broadcast};
 use crate::index::Index;
 use crate::model::{Derived, FeedEntry, Rollup, Run, Session, SessionFacts, Update, Worker};
 
+pub use observe::{MAX_ANOMALIES, Observe};
 pub use standing::{Kept, Speaker, Standing};
 
 /// Runs kept of a bot, over all partitions about 16 times as many in Redis: only the latest are read.
@@ -84,7 +87,7 @@ pub trait Read: Write {
 
 /// What a coordinator does with it.
 #[async_trait]
-pub trait Maintain: retain::Retain + Standing {
+pub trait Maintain: retain::Retain + Standing + Observe {
     /// Changes to look at: those of dead coordinators first, then new ones; waits up to `wait`.
     async fn changes(&self, consumer: &str, wait: Duration) -> Result<Vec<FeedEntry>>;
     /// Takes entries off the feed.

@@ -55,6 +55,8 @@ mod standing;
 
 mod retention;
 
+mod observed;
+
 #[tokio::test]
 async fn every_law_holds_in_a_cluster() {
     let cluster = crate::support::Cluster::start(0).await;
@@ -70,4 +72,5 @@ async fn every_law_holds_in_a_cluster() {
     derived::on_cluster(&cluster).await;
     standing::on_cluster(&cluster).await;
     retention::on_cluster(&cluster).await;
+    observed::on_cluster(&cluster).await;
 }

@@ -31,6 +31,8 @@ pub(crate) mod health;
 
 pub(crate) mod report;
 
+pub(crate) mod observed;
+
 use std::convert::Infallible;
 
 use serde::Serialize;
@@ -109,6 +111,8 @@ pub fn routes(context: &Context) -> BoxedFilter<(Response,)> {
         .or(ingest::routes(context))
         .unify()
         .or(findings::routes(context))
+        .unify()
+        .or(observed::routes(context))
         .unify()
         .or(health::routes(context))
         .unify()

@@ -7,6 +7,7 @@
 
 mod execution;
 mod feed;
+mod observe;
 mod producers;
 mod rollup;
 mod session;

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 
 use super::execution::{after, receiving};
 use super::feed::Feed;
+use super::observe::Observed;
 use super::producers::{Answer, Producers, Standing};
 use super::rollup::Rollups;
 use super::session::Stored;
@@ -42,6 +43,7 @@ pub(super) struct State {
     pub(super) rollup: Rollups,
     pub(super) feed: Feed,
     pub(super) standing: Last,
+    pub(super) observed: Observed,
 }
 
 /// What a push came to.
@@ -68,6 +70,7 @@ impl State {
             rollup: Rollups::default(),
             feed: Feed::new(fed),
             standing: Last::default(),
+            observed: Observed::default(),
         }
     }
 

@@ -8,6 +8,8 @@ mod feed;
 
 mod maintain;
 
+mod observe;
+
 mod read;
 
 mod retain;
@@ -47,6 +49,7 @@ fn library() -> String {
         include_str!("functions/maintain.lua"),
         include_str!("functions/drop.lua"),
         include_str!("functions/standing.lua"),
+        include_str!("functions/observe.lua"),
     ]
     .concat()
 }

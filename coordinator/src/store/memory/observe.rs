@@ -1,0 +1,149 @@
+//! Series, anomalies and histories in memory.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use async_trait::async_trait;
+use fleet_worker_sdk::{BotId, Result, SessionId};
+use jiff::Timestamp;
+
+use super::MemoryStore;
+use crate::anomaly::Anomaly;
+use crate::history::{MAX_POINTS, Point, Scope, Take};
+use crate::model::Run;
+use crate::series::{BotSeries, Marker};
+use crate::store::{MAX_ANOMALIES, Observe};
+
+/// What is remembered beyond single sessions.
+#[derive(Default)]
+pub(super) struct Observed {
+    series: BTreeMap<BotId, BotSeries>,
+    anomalies: BTreeMap<String, Anomaly>,
+    /// Milliseconds and id of each, oldest first.
+    by_time: BTreeSet<(i64, String)>,
+    histories: HashMap<Scope, VecDeque<Point>>,
+}
+
+impl Observed {
+    fn advance(
+        &mut self,
+        bot: &BotId,
+        from: Option<&Marker>,
+        to: &BotSeries,
+        found: &[Anomaly],
+    ) -> bool {
+        let stored = self.series.get(bot).and_then(|series| series.last.as_ref());
+        if stored != from {
+            return false;
+        }
+        self.series.insert(bot.clone(), to.clone());
+        self.note(found);
+        true
+    }
+
+    fn note(&mut self, found: &[Anomaly]) -> u64 {
+        let mut fresh = BTreeSet::new();
+        for anomaly in found {
+            if !self.anomalies.contains_key(&anomaly.id) {
+                self.by_time.insert(place(anomaly));
+                self.anomalies.insert(anomaly.id.clone(), anomaly.clone());
+                fresh.insert(anomaly.id.clone());
+            }
+        }
+        while self.by_time.len() > MAX_ANOMALIES
+            && let Some((_, oldest)) = self.by_time.pop_first()
+        {
+            self.anomalies.remove(&oldest);
+            fresh.remove(&oldest);
+        }
+        fresh.len() as u64
+    }
+
+    fn latest(&self) -> Vec<Anomaly> {
+        let latest_first = self.by_time.iter().rev();
+        latest_first
+            .filter_map(|(_, id)| self.anomalies.get(id))
+            .cloned()
+            .collect()
+    }
+
+    fn record(&mut self, scope: &Scope, point: &Point) -> bool {
+        let points = self.histories.entry(scope.clone()).or_default();
+        match point.after(points.back()) {
+            Take::Ignore => return false,
+            Take::Replace => drop(points.pop_back()),
+            Take::Append => {}
+        }
+        points.push_back(point.clone());
+        if points.len() > MAX_POINTS {
+            points.pop_front();
+        }
+        true
+    }
+
+    fn history(&self, scope: &Scope, limit: usize) -> Vec<Point> {
+        let points = self.histories.get(scope);
+        let skipped = points.map_or(0, |points| points.len().saturating_sub(limit));
+        points
+            .into_iter()
+            .flatten()
+            .skip(skipped)
+            .cloned()
+            .collect()
+    }
+}
+
+fn place(anomaly: &Anomaly) -> (i64, String) {
+    (anomaly.at.as_millisecond(), anomaly.id.clone())
+}
+
+#[async_trait]
+impl Observe for MemoryStore {
+    async fn series(&self) -> Result<BTreeMap<BotId, BotSeries>> {
+        Ok(self.state().observed.series.clone())
+    }
+
+    async fn runs_since(&self, bot: &BotId, since: Timestamp) -> Result<Vec<Run>> {
+        let mut runs = self.state().runs(bot);
+        runs.retain(|run| run.ended >= since);
+        runs.sort_by_cached_key(Marker::of);
+        Ok(runs)
+    }
+
+    async fn advance(
+        &self,
+        bot: &BotId,
+        from: Option<&Marker>,
+        to: &BotSeries,
+        found: &[Anomaly],
+    ) -> Result<bool> {
+        Ok(self.state().observed.advance(bot, from, to, found))
+    }
+
+    async fn note(&self, found: &[Anomaly]) -> Result<u64> {
+        Ok(self.state().observed.note(found))
+    }
+
+    async fn anomalies(&self) -> Result<Vec<Anomaly>> {
+        Ok(self.state().observed.latest())
+    }
+
+    async fn record(&self, scope: &Scope, point: &Point, of: Option<&SessionId>) -> Result<bool> {
+        let mut state = self.state();
+        if let Scope::Repository(repository) = scope
+            && (of.is_none()
+                || state
+                    .rollup
+                    .speaker(repository)
+                    .map(|speaker| speaker.session)
+                    .as_ref()
+                    != of)
+        {
+            return Ok(false);
+        }
+        Ok(state.observed.record(scope, point))
+    }
+
+    async fn history(&self, scope: &Scope, limit: usize) -> Result<Vec<Point>> {
+        Ok(self.state().observed.history(scope, limit))
+    }
+}

@@ -1,0 +1,53 @@
+//! What was observed over time.
+//!
+//! - `GET anomalies?bot=`: `{"anomalies": [Anomaly]}`, latest first: runs far from what their bot
+//!   usually does, with observed and expected values.
+//! - `GET health/history?scope=&limit=`: `{"scope": …, "points": [Point]}`, oldest first. A scope is
+//!   `fleet` (unless given), `bot:ID` or `repository:OWNER/NAME`, whose points are its quality.
+
+use fleet_coordinator::history::Scope;
+use fleet_worker_sdk::BotId;
+use serde_json::{Value, json};
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
+use warp::{Filter, path};
+
+use super::problem::Problem;
+use super::query::Query;
+use super::{answer, method, raw_query, with};
+use crate::context::Context;
+
+/// Points of a history unless asked otherwise: a sparkline has no more pixels.
+const POINTS: usize = 128;
+/// Most points of one answer: all that a store keeps.
+const MAX_POINTS: usize = 512;
+
+pub(crate) fn routes(context: &Context) -> BoxedFilter<(Response,)> {
+    let anomalies = path!("anomalies")
+        .and(method("GET"))
+        .and(with(context))
+        .and(raw_query())
+        .then(|context, query| async move { answer(anomalies(context, query).await) });
+    let history = path!("health" / "history")
+        .and(method("GET"))
+        .and(with(context))
+        .and(raw_query())
+        .then(|context, query| async move { answer(history(context, query).await) });
+    anomalies.or(history).unify().boxed()
+}
+
+async fn anomalies(context: Context, query: String) -> Result<Value, Problem> {
+    let query = Query::parse(&query, &["bot"])?;
+    let bot: Option<BotId> = query.read("bot")?;
+    let mut found = context.store.anomalies().await?;
+    found.retain(|anomaly| bot.as_ref().is_none_or(|bot| anomaly.bot == *bot));
+    Ok(json!({ "anomalies": found }))
+}
+
+async fn history(context: Context, query: String) -> Result<Value, Problem> {
+    let query = Query::parse(&query, &["scope", "limit"])?;
+    let scope: Scope = query.read("scope")?.unwrap_or(Scope::Fleet);
+    let limit = query.limit(POINTS, MAX_POINTS)?;
+    let points = context.store.history(&scope, limit).await?;
+    Ok(json!({ "scope": scope.to_string(), "points": points }))
+}
