@@ -122,7 +122,12 @@ pub(super) fn worker(fields: &Fields, last_beat: Timestamp) -> Result<Option<Wor
 
 /// Reads a finished execution from a bot's stream; the entry's id holds the time.
 pub(super) fn run(id: &str, fields: &Fields) -> Result<Run> {
-    let milliseconds = id.split('-').next().and_then(|ms| ms.parse::<u64>().ok());
+    // The entry's own id may be a millisecond later; runs written by older functions have only that.
+    let milliseconds = if fields.contains_key("t") {
+        Some(count_of(fields, "t")?)
+    } else {
+        id.split('-').next().and_then(|ms| ms.parse().ok())
+    };
     let milliseconds = milliseconds.ok_or_else(|| Error::protocol(format!("stream id `{id}`")))?;
     let outcome: ExecutionState = text(fields, "o")?.parse().map_err(Error::protocol)?;
     Ok(Run {

@@ -93,7 +93,7 @@ end
 local function finished(keys, session, repository, ref, x)
   local counted = redis.call('HMGET', keys[7], 'b:error:' .. x.bot, 'b:warning:' .. x.bot, 'b:info:' .. x.bot,
     'b:suggestion:' .. x.bot, 'b:suppressed:' .. x.bot)
-  redis.call('XADD', keys[5], 'MAXLEN', '~', RUNS_LENGTH, '*', 's', session, 'a', x.attempt, 'o', x.state,
+  redis.call('XADD', keys[5], 'MAXLEN', '~', RUNS_LENGTH, '*', 's', session, 't', int(x.ended), 'a', x.attempt, 'o', x.state,
     'p', x.partial and 1 or 0, 'd', int(x.ended - (x.started or x.ended)), 'n', int(x.pushed),
     'e', counted[1] or 0, 'w', counted[2] or 0, 'i', counted[3] or 0, 'g', counted[4] or 0, 'u', counted[5] or 0)
   if x.state == 'completed' and not x.partial then
