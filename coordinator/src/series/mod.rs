@@ -18,9 +18,9 @@ pub use kind::Kind;
 pub const WARM_UP: u64 = 8;
 /// Least weight of the latest sample: the last ten make up two thirds of the level, so that a new
 /// level is the expected one after about twenty.
-const LEAST_WEIGHT: f64 = 0.1;
+pub const LEAST_WEIGHT: f64 = 0.1;
 /// Spreads that one sample may move the series by: a wild value counts as a large one.
-const CLAMP: f64 = 3.0;
+pub const CLAMP: f64 = 3.0;
 /// The mean absolute deviation of a normal distribution times this is its standard deviation:
 /// the square root of pi/2.
 const TO_DEVIATION: f64 = 1.2533;
