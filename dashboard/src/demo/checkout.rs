@@ -72,6 +72,8 @@ impl Checkout {
     fn paths(&self) -> Vec<String> {
         let mut paths = tracked(&self.root).unwrap_or_else(|| walked(&self.root));
         paths.sort_unstable();
+        // While a merge is open, git names a file once for each side.
+        paths.dedup();
         paths.truncate(MAX_FILES);
         paths
     }
@@ -180,6 +182,23 @@ mod tests {
         let error = Checkout::at(&folder.path().join("file")).unwrap_err();
         assert!(error.to_string().contains("is no folder"), "{error}");
         assert!(Checkout::at(&folder.path().join("nowhere")).is_err());
+    }
+
+    #[test]
+    fn a_file_in_an_open_merge_is_looked_at_once() {
+        let (folder, checkout) = checkout(&[("both", b"x")]);
+        let git = |arguments: &[&str], input: &str| {
+            let mut git = Command::new("git");
+            let git = git.arg("-C").arg(folder.path()).args(arguments);
+            let mut git = git.stdin(Stdio::piped()).spawn().unwrap();
+            std::io::Write::write_all(&mut git.stdin.take().unwrap(), input.as_bytes()).unwrap();
+            assert!(git.wait().unwrap().success());
+        };
+        git(&["init", "-q"], "");
+        let side = |n: u8| format!("100644 e69de29bb2d1d6434b8b29ae775ad8c2e48c5391 {n}\tboth\n");
+        git(&["update-index", "--index-info"], &(side(2) + &side(3)));
+        assert_eq!(tracked(folder.path()).unwrap().len(), 2);
+        assert_eq!(checkout.paths(), ["both"]);
     }
 
     #[cfg(unix)]

@@ -1,6 +1,6 @@
 //! The bot that is killed: a process of its own, which reaches the fleet over HTTP as any bot would.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context as _, bail};
@@ -20,12 +20,16 @@ struct Task {
 
 /// Starts the process; it ends with this one.
 pub(super) fn start(program: &Path, address: &str, run: &Run) -> anyhow::Result<Child> {
-    let task = Task {
+    let mut task = Task {
         address: address.to_owned(),
         run: run.clone(),
     };
+    // It stands where it looks: a folder's name may be no text, as JSON is.
+    let root = std::mem::replace(&mut task.run.checkout.root, PathBuf::from("."));
     Command::new(program)
         .args(["--demo-task", &serde_json::to_string(&task)?])
+        .current_dir(root)
+        .env_remove("FLEET_CONFIG") // is this process's, and may be named from where that stands
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .spawn()

@@ -43,12 +43,17 @@ const WANTED: [(&str, Level, &[&str]); 4] = [
 ];
 
 fn look(paths: &[String], found: &mut Found) {
+    // A project under two licences has LICENSE-APACHE and LICENSE-MIT.
     let stem = |path: &str| {
         let name = path
             .strip_prefix(".github/")
             .or(path.strip_prefix("docs/"))
             .unwrap_or(path);
-        name.split('.').next().unwrap_or_default().to_lowercase()
+        let stem = name
+            .split(['.', '-'])
+            .next()
+            .filter(|_| !name.contains('/'));
+        stem.unwrap_or_default().to_lowercase()
     };
     for (rule, level, names) in WANTED {
         let there = paths
@@ -78,11 +83,17 @@ mod tests {
             .map(|(rule, _)| rule)
             .collect();
         assert_eq!(missing.len(), 4, "{missing:?}");
-        assert!(!broken(&CHECK, "LICENSE-APACHE.txt", "").is_empty());
-        assert!(
-            broken(&CHECK, ".github/SECURITY.md", "")
+        let says = |path: &str, rule: &str| {
+            broken(&CHECK, path, "")
                 .iter()
-                .all(|(rule, _)| rule != "no-security-policy")
-        );
+                .any(|(broken, _)| broken == rule)
+        };
+        for licence in ["LICENSE", "LICENSE-MIT", "licence.md", "COPYING"] {
+            assert!(!says(licence, "no-licence"), "{licence}");
+        }
+        for other in ["licensed.rs", "license-texts/mit.txt"] {
+            assert!(says(other, "no-licence"), "{other}");
+        }
+        assert!(!says(".github/SECURITY.md", "no-security-policy"));
     }
 }

@@ -48,19 +48,18 @@ fn look(path: &str, text: &str, found: &mut Found) {
     }
     found.lines(path, text, |line| {
         let code = line.trim_start().trim_start_matches("- ");
-        if code.starts_with("pull_request_target") {
+        let triggers = code.starts_with("on:") && code.contains("pull_request_target");
+        if triggers || code.starts_with("pull_request_target") {
             return Some((
                 Level::Error,
                 "dangerous-trigger",
                 "it runs on pull_request_target".to_owned(),
             ));
         }
-        let action = code.strip_prefix("uses:")?.trim();
-        let (name, version) = action.split_once('@')?;
-        let pinned = version
-            .split(' ')
-            .next()
-            .is_some_and(|hash| hash.len() == HASH);
+        let action = code.strip_prefix("uses:")?.split_whitespace().next()?;
+        let (name, version) = action.trim_matches(['"', '\'']).split_once('@')?;
+        // An image is pinned by its digest.
+        let pinned = version.len() == HASH || version.starts_with("sha256:");
         (!pinned).then(|| {
             (
                 Level::Note,
@@ -84,5 +83,16 @@ mod tests {
         let expected = [("unpinned-action".to_owned(), 2)];
         assert_eq!(broken(&CHECK, ".github/workflows/ci.yml", &text), expected);
         assert_eq!(broken(&CHECK, "docs/ci.yml", &text), []);
+        let quoted = format!("permissions:\n- uses: \"a/b@{hash}\"\n- uses: docker://a@sha256:0\n");
+        assert_eq!(broken(&CHECK, ".github/workflows/ci.yml", &quoted), []);
+    }
+
+    #[test]
+    fn a_dangerous_trigger_is_found_in_a_list_too() {
+        let expected = [("dangerous-trigger".to_owned(), 2)];
+        for on in ["on: [push, pull_request_target]", "  pull_request_target:"] {
+            let text = format!("permissions: {{}}\n{on}\n");
+            assert_eq!(broken(&CHECK, ".github/workflows/ci.yml", &text), expected);
+        }
     }
 }
