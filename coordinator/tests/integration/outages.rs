@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use fleet_coordinator::store::{OpenOptions, SharedStore, open};
+use fleet_coordinator::store::{OpenOptions, SessionQuery, SharedStore, open};
 use fleet_coordinator::view::{View, ViewSettings};
 use fleet_worker_sdk::{Error, OpenSession, SessionId, redis};
 
@@ -95,4 +95,37 @@ async fn a_redis_that_hangs_is_waited_for_once_and_heard_when_it_is_back() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_redis_that_is_back_is_found_though_calls_are_dropped() {
+    let server = RedisServer::start().await;
+    let (store, session) = fleet(&server).await;
+    let port = server.port();
+    drop(server);
+    // One of its calls is let through after a pause; the others are refused and drop it.
+    let listed = async || {
+        let query = SessionQuery {
+            limit: 10,
+            ..SessionQuery::default()
+        };
+        store.sessions(&query).await
+    };
+    within(async {
+        loop {
+            match listed().await {
+                Err(error) if error.to_string().contains("unreachable since") => break,
+                _ => tokio::task::yield_now().await,
+            }
+        }
+    })
+    .await;
+    let _server = RedisServer::start_on(port).await;
+    within(async {
+        while listed().await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!(store.facts(&session).await.is_err(), "it kept nothing");
 }

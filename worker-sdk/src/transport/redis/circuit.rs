@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use redis::RedisError;
 use tokio::time::Instant;
 
 /// Failures in a row after which the store is left alone for a moment: a single one may be one
@@ -42,6 +43,24 @@ impl Circuit {
         }
         outage.until = now + pause(outage.failures);
         None
+    }
+
+    /// Whether the store is left alone: who is let through all the same tries for everybody.
+    pub(super) fn is_open(&self) -> bool {
+        let outage = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        outage
+            .as_ref()
+            .is_some_and(|outage| outage.failures >= PATIENCE)
+    }
+
+    /// Takes note of an error: one that Redis answered with shows that it is there, of another this
+    /// is what to tell.
+    pub(super) fn heard(&self, error: &RedisError) -> Result<(), String> {
+        if error.is_io_error() {
+            return Err(self.failed(error.to_string()));
+        }
+        self.answered();
+        Ok(())
     }
 
     /// A try failed; what to tell.
@@ -108,9 +127,11 @@ mod tests {
         );
         tokio::time::advance(FIRST_PAUSE).await;
         assert_eq!(circuit.closed_to(), None, "the pause is over");
+        assert!(circuit.is_open(), "but nothing has answered");
         assert!(circuit.closed_to().is_some(), "one is trying already");
         circuit.answered();
         assert_eq!(circuit.closed_to(), None);
+        assert!(!circuit.is_open());
     }
 
     #[test]

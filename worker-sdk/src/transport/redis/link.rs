@@ -22,7 +22,7 @@ use crate::keys::{Keys, SCHEMA_VERSION};
 pub struct RedisLink {
     pool: Pool,
     door: Arc<Door>,
-    circuit: Circuit,
+    circuit: Arc<Circuit>,
     keys: Keys,
     address: String,
     partitions: OnceCell<Partitions>,
@@ -75,7 +75,7 @@ impl RedisLink {
         Ok(Self {
             pool: pool::pool(Arc::clone(&door)).map_err(|error| unusable(&error))?,
             door,
-            circuit: Circuit::default(),
+            circuit: Arc::default(),
             keys,
             address: address.to_string(),
             partitions: OnceCell::new(),
@@ -182,7 +182,7 @@ impl RedisLink {
                 return Ok(answer);
             };
             let another = pool::is_worth_another(error, used_before);
-            self.note(error);
+            let _ = self.circuit.heard(error);
             pool::dispose(lent, error);
             if !another {
                 return Ok(answer);
@@ -194,6 +194,15 @@ impl RedisLink {
         if let Some(why) = self.circuit.closed_to() {
             return Err(self.unavailable(why));
         }
+        if self.circuit.is_open() {
+            // On its own: of several calls made together, those that are told why drop this one,
+            // which must not take the only try with it.
+            let (pool, circuit) = (self.pool.clone(), Arc::clone(&self.circuit));
+            let tried = tokio::spawn(async move { pool::try_out(&pool, &circuit).await });
+            if let Ok(Err(why)) = tried.await {
+                return Err(self.unavailable(why));
+            }
+        }
         self.pool.get().await.map_err(|error| {
             let explained = match pool::reason(error) {
                 Ok(why) => self.unavailable(why),
@@ -204,15 +213,6 @@ impl RedisLink {
                 other => other,
             }
         })
-    }
-
-    /// An error that Redis answered with shows that it is there.
-    fn note(&self, error: &RedisError) {
-        if error.is_io_error() {
-            self.circuit.failed(error.to_string());
-        } else {
-            self.circuit.answered();
-        }
     }
 
     /// Runs several short commands of one slot in one round trip, not as a transaction.

@@ -12,6 +12,7 @@ use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use deadpool_redis::{PoolError, Runtime};
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
+use super::circuit::Circuit;
 use super::connect::{CALL_TIMEOUT, CONNECT_TIMEOUT, Connection, Door};
 
 /// Short commands on their way at once to one server: enough to keep it busy, few enough that 100
@@ -54,6 +55,34 @@ pub(super) fn pool(door: Arc<Door>) -> Result<Pool, managed::BuildError> {
     .recycle_timeout(Some(CALL_TIMEOUT))
     .runtime(Runtime::Tokio1)
     .build()
+}
+
+/// Asks whether the server is there again, and tells the circuit.
+///
+/// # Errors
+/// Why it is not.
+pub(super) async fn try_out(pool: &Pool, circuit: &Circuit) -> Result<(), String> {
+    let mut lent = match pool.get().await {
+        Ok(lent) => lent,
+        Err(error) => {
+            return match reason(error) {
+                Ok(why) => Err(circuit.failed(why)),
+                Err(error) => circuit.heard(&error),
+            };
+        }
+    };
+    let ping = redis::cmd("PING");
+    match ping.query_async::<()>(&mut lent.connection).await {
+        Ok(()) => {
+            circuit.answered();
+            Ok(())
+        }
+        Err(error) => {
+            let heard = circuit.heard(&error);
+            dispose(lent, &error);
+            heard
+        }
+    }
 }
 
 /// Throws a connection away after `error` where that spoils it.
