@@ -1,6 +1,6 @@
 //! What is read of a fleet in Redis.
 
-use std::cmp::Reverse;
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use async_trait::async_trait;
@@ -22,24 +22,52 @@ const SCAN: usize = 200;
 /// Workers heard of within this time are listed.
 const WORKERS_SINCE: SignedDuration = SignedDuration::from_hours(24);
 
+/// In which order sessions are walked.
+#[derive(Clone, Copy)]
+pub(super) enum Order {
+    /// Latest change first.
+    Latest,
+    /// Longest unchanged first.
+    Oldest,
+}
+
+impl Order {
+    /// The range from a time on, none for all.
+    fn range(self, key: &str, from: Option<i64>) -> redis::Cmd {
+        let (name, all, end) = match self {
+            Self::Latest => ("ZREVRANGEBYSCORE", "+inf", "-inf"),
+            Self::Oldest => ("ZRANGEBYSCORE", "-inf", "+inf"),
+        };
+        let mut command = redis::cmd(name);
+        command.arg(key);
+        command.arg(from.map_or(all.to_owned(), |ms| ms.to_string()));
+        command.arg(end).arg("WITHSCORES");
+        command
+    }
+
+    /// Which of two comes first.
+    fn compare(self, one: &SessionCursor, other: &SessionCursor) -> Ordering {
+        match self {
+            Self::Latest => other.cmp(one),
+            Self::Oldest => one.cmp(other),
+        }
+    }
+}
+
 impl RedisStore {
-    /// Up to `limit` sessions of a partition before the cursor, latest change first.
+    /// Up to `limit` sessions of a partition after the cursor.
     async fn page(
         &self,
         partition: Partition,
+        order: Order,
         after: Option<&SessionCursor>,
         limit: usize,
     ) -> Result<Vec<SessionCursor>> {
-        let max = after.map_or("+inf".to_owned(), |cursor| cursor.changed_ms.to_string());
+        let key = self.keys().sessions(partition);
         let mut found = Vec::new();
         let mut offset = 0;
         while found.len() < limit {
-            let mut command = redis::cmd("ZREVRANGEBYSCORE");
-            command
-                .arg(self.keys().sessions(partition))
-                .arg(&max)
-                .arg("-inf")
-                .arg("WITHSCORES");
+            let mut command = order.range(&key, after.map(|cursor| cursor.changed_ms));
             command.arg("LIMIT").arg(offset).arg(limit);
             let rows: Vec<(String, f64)> = self.link.call(&command).await?;
             let read = rows.len();
@@ -50,7 +78,7 @@ impl RedisStore {
                     changed_ms: changed as i64,
                     session,
                 };
-                if after.is_none_or(|cursor| row < *cursor) {
+                if after.is_none_or(|cursor| order.compare(cursor, &row).is_lt()) {
                     found.push(row);
                 }
             }
@@ -63,7 +91,7 @@ impl RedisStore {
     }
 
     /// Reads sessions of one partition in one round trip; those dropped meanwhile are left out.
-    pub(super) async fn load(&self, rows: &[SessionCursor]) -> Result<Vec<Session>> {
+    async fn load(&self, rows: &[SessionCursor]) -> Result<Vec<Session>> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
@@ -81,15 +109,20 @@ impl RedisStore {
             .collect()
     }
 
-    async fn all_sessions(&self, query: &SessionQuery) -> Result<Vec<Session>> {
+    /// Up to `limit` sessions of all partitions after the cursor.
+    pub(super) async fn all_sessions(
+        &self,
+        order: Order,
+        after: Option<&SessionCursor>,
+        limit: usize,
+    ) -> Result<Vec<Session>> {
         let partitions = self.link.partitions().await?;
-        let after = query.after.as_ref();
         let pages = partitions
             .iter()
-            .map(|partition| self.page(partition, after, query.limit));
+            .map(|partition| self.page(partition, order, after, limit));
         let mut rows = try_join_all(pages).await?.concat();
-        rows.sort_unstable_by(|a, b| b.cmp(a));
-        rows.truncate(query.limit);
+        rows.sort_unstable_by(|a, b| order.compare(a, b));
+        rows.truncate(limit);
         let mut by_partition: HashMap<Partition, Vec<SessionCursor>> = HashMap::new();
         for row in rows {
             by_partition
@@ -99,7 +132,10 @@ impl RedisStore {
         }
         let loads = by_partition.values().map(|rows| self.load(rows));
         let mut sessions = try_join_all(loads).await?.concat();
-        sessions.sort_by_cached_key(|s| Reverse((s.changed.as_millisecond(), s.id.clone())));
+        sessions.sort_by_cached_key(|s| (s.changed.as_millisecond(), s.id.clone()));
+        if matches!(order, Order::Latest) {
+            sessions.reverse();
+        }
         Ok(sessions)
     }
 
@@ -112,7 +148,9 @@ impl RedisStore {
         let mut found = Vec::new();
         let mut after = query.after.clone();
         while found.len() < query.limit {
-            let rows = self.page(partition, after.as_ref(), SCAN).await?;
+            let rows = self
+                .page(partition, Order::Latest, after.as_ref(), SCAN)
+                .await?;
             let sessions = self.load(&rows).await?;
             found.extend(
                 sessions
@@ -134,7 +172,10 @@ impl Read for RedisStore {
     async fn sessions(&self, query: &SessionQuery) -> Result<Vec<Session>> {
         match &query.repository {
             Some(repository) => self.sessions_of(repository, query).await,
-            None => self.all_sessions(query).await,
+            None => {
+                self.all_sessions(Order::Latest, query.after.as_ref(), query.limit)
+                    .await
+            }
         }
     }
 

@@ -3,71 +3,18 @@
 use async_trait::async_trait;
 use fleet_worker_sdk::keys::baseline_field;
 use fleet_worker_sdk::transport::redis::fcall;
-use fleet_worker_sdk::{Error, OpenSession, Partition, Result, SessionId, Version};
-use futures_util::future::try_join_all;
+use fleet_worker_sdk::{Error, OpenSession, Result, SessionId, Version};
 
+use super::read::Order;
 use super::{RedisStore, parse};
 use crate::model::Session;
 use crate::store::SessionCursor;
 use crate::store::retain::{Memory, Retain};
 
-impl RedisStore {
-    /// Up to `limit` sessions of a partition after the cursor, longest unchanged first.
-    async fn oldest_of(
-        &self,
-        partition: Partition,
-        after: Option<&SessionCursor>,
-        limit: usize,
-    ) -> Result<Vec<SessionCursor>> {
-        let min = after.map_or("-inf".to_owned(), |cursor| cursor.changed_ms.to_string());
-        let (mut found, mut offset) = (Vec::new(), 0);
-        loop {
-            let mut command = redis::cmd("ZRANGEBYSCORE");
-            command
-                .arg(self.keys().sessions(partition))
-                .arg(&min)
-                .arg("+inf");
-            command
-                .arg("WITHSCORES")
-                .arg("LIMIT")
-                .arg(offset)
-                .arg(limit);
-            let rows: Vec<(String, f64)> = self.link.call(&command).await?;
-            let read = rows.len();
-            for (session, changed) in rows {
-                let row = SessionCursor {
-                    changed_ms: changed as i64,
-                    session: SessionId::new(session).map_err(Error::protocol)?,
-                };
-                if after.is_none_or(|cursor| row > *cursor) {
-                    found.push(row);
-                }
-            }
-            offset += read;
-            if read < limit || found.len() >= limit {
-                return Ok(found);
-            }
-        }
-    }
-}
-
 #[async_trait]
 impl Retain for RedisStore {
     async fn oldest(&self, after: Option<&SessionCursor>, limit: usize) -> Result<Vec<Session>> {
-        let partitions = self.link.partitions().await?;
-        let pages = partitions
-            .iter()
-            .map(|partition| self.oldest_of(partition, after, limit));
-        let mut rows = try_join_all(pages).await?.concat();
-        rows.sort_unstable();
-        rows.truncate(limit);
-        rows.sort_by_key(|row| row.session.partition());
-        let loads = rows
-            .chunk_by(|a, b| a.session.partition() == b.session.partition())
-            .map(|rows| self.load(rows));
-        let mut sessions = try_join_all(loads).await?.concat();
-        sessions.sort_by_cached_key(|s| (s.changed.as_millisecond(), s.id.clone()));
-        Ok(sessions)
+        self.all_sessions(Order::Oldest, after, limit).await
     }
 
     async fn drop_session(&self, session: &SessionId, version: Version) -> Result<bool> {
