@@ -1,7 +1,7 @@
 //! The `fleet` command: a fleet from a terminal or a CI job.
 //!
 //! One file a command, in the order of [`Command`]. What they share: [`store`] and [`asking`] are
-//! where the fleet is and how it is asked, [`choice`] and [`filters`] what is asked for, [`look`],
+//! where the fleet is and how it is asked, [`place`] where a report belongs, [`choice`] and [`filters`] what is asked for, [`look`],
 //! [`table`] and [`stream`] how answers are shown, [`output`] where they go, [`exit`] how it ends.
 
 mod push;
@@ -31,6 +31,8 @@ mod shell;
 mod asking;
 
 mod store;
+
+mod place;
 
 mod choice;
 

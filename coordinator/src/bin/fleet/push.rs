@@ -4,13 +4,13 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use fleet_coordinator::place::Place;
 use fleet_worker_sdk::{BotId, Error, Result};
 use serde_json::{Value, json};
 
 use crate::direct;
 use crate::exit::{OK, REFUSED, UNREACHABLE, USAGE, code_of};
 use crate::output::{Counts, answer, complain, for_people, plain};
+use crate::place::PlaceArgs;
 use crate::store::{StoreArgs, Target};
 use crate::upload::{self, Terms};
 
@@ -23,18 +23,8 @@ Examples:
 /// What `fleet push` is given.
 #[derive(Args)]
 pub(crate) struct Push {
-    /// Repository, OWNER/NAME [default: of the CI job or the git checkout]
-    #[arg(long, short = 'R', env = "FLEET_REPOSITORY")]
-    repository: Option<String>,
-    /// Branch or tag [default: of the CI job or the git checkout]
-    #[arg(long = "ref", value_name = "REF", env = "FLEET_REF")]
-    git_ref: Option<String>,
-    /// Commit [default: of the CI job or the git checkout]
-    #[arg(long, env = "FLEET_COMMIT")]
-    commit: Option<String>,
-    /// Tells analyses of the same commit apart [default: 0]
-    #[arg(long, env = "FLEET_RUN")]
-    run: Option<String>,
+    #[command(flatten)]
+    place: PlaceArgs,
     /// Bot whose findings these are [default: the tool that the report names]
     #[arg(long, env = "FLEET_BOT")]
     bot: Option<String>,
@@ -77,17 +67,12 @@ impl Push {
     }
 
     fn terms(&self) -> Result<Terms> {
-        let place = Place::found(Place {
-            repository: self.repository.clone(),
-            git_ref: self.git_ref.clone(),
-            commit: self.commit.clone(),
-        });
         let bot = self.bot.as_ref().map(BotId::new).transpose()?;
         if self.files.iter().filter(|file| is_input(file)).count() > 1 {
             return Err(Error::invalid("files", "standard input is named twice"));
         }
         Ok(Terms {
-            open: place.session(self.run.as_deref())?,
+            open: self.place.session()?,
             bot,
             partial: self.partial,
             continued: None,

@@ -22,8 +22,8 @@ const ATTEMPTS: u32 = 4;
 const PAUSE: Duration = Duration::from_secs(1);
 /// Bytes read from a file at once.
 const CHUNK: usize = 64 * 1024;
-/// Most bytes taken from standard input: above any report a store accepts, below a full disk.
-const MAX_INPUT: u64 = 1 << 30;
+/// Most bytes of a stream kept in a file: above any report a store accepts, below a full disk.
+pub(crate) const MAX_INPUT: u64 = 1 << 30;
 
 /// What goes with a report.
 #[derive(Clone, Debug)]

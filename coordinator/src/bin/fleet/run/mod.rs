@@ -14,12 +14,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use fleet_coordinator::place::Place;
 use fleet_worker_sdk::{Bot, Error, Result, Tier};
 use jiff::SignedDuration;
 
 use crate::exit::{UNREACHABLE, USAGE};
 use crate::output::{Counts, complain, note, plain};
+use crate::place::PlaceArgs;
 use crate::store::StoreArgs;
 use crate::upload::Terms;
 
@@ -42,7 +42,6 @@ when it cannot be found or started. Before the tool starts:";
 #[derive(Args)]
 #[allow(
     clippy::struct_excessive_bools,
-    clippy::struct_field_names,
     reason = "these are the flags as people write them"
 )]
 pub(crate) struct Run {
@@ -52,18 +51,8 @@ pub(crate) struct Run {
     /// Its tier: engine, verifier, finisher, specialist, executor or custom
     #[arg(long, default_value = "custom", value_name = "TIER")]
     tier: String,
-    /// Repository, OWNER/NAME [default: of the CI job or the git checkout]
-    #[arg(long, short = 'R', env = "FLEET_REPOSITORY")]
-    repository: Option<String>,
-    /// Branch or tag [default: of the CI job or the git checkout]
-    #[arg(long = "ref", value_name = "REF", env = "FLEET_REF")]
-    git_ref: Option<String>,
-    /// Commit [default: of the CI job or the git checkout]
-    #[arg(long, env = "FLEET_COMMIT")]
-    commit: Option<String>,
-    /// Tells analyses of the same commit apart [default: 0]
-    #[arg(long, env = "FLEET_RUN")]
-    run: Option<String>,
+    #[command(flatten)]
+    place: PlaceArgs,
     /// SARIF report that the tool writes; `-` is its standard output, which is passed on, too
     #[arg(long, value_name = "FILE", group = "report")]
     sarif: Option<PathBuf>,
@@ -115,13 +104,8 @@ impl Run {
             .first()
             .map(|program| program.to_string_lossy());
         bot.description = format!("runs {}", plain(&program.unwrap_or_default()));
-        let place = Place::found(Place {
-            repository: self.repository.clone(),
-            git_ref: self.git_ref.clone(),
-            commit: self.commit.clone(),
-        });
         let terms = Terms {
-            open: place.session(self.run.as_deref())?,
+            open: self.place.session()?,
             bot: Some(bot.id.clone()),
             partial: false,
             continued: None,

@@ -7,9 +7,8 @@ use serde::Deserialize;
 use tempfile::NamedTempFile;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 
-/// Most bytes kept: above any report a store accepts, below a full disk. What comes after is still
-/// passed on.
-const MAX_KEPT: u64 = 1 << 30;
+use crate::upload::MAX_INPUT;
+
 /// Bytes passed on at once.
 const CHUNK: usize = 64 * 1024;
 
@@ -36,9 +35,10 @@ impl Kept {
         Ok(Self { file, bytes: 0 })
     }
 
+    /// Keeps as much as [`MAX_INPUT`]; what comes after is passed on all the same.
     fn keep(&mut self, bytes: &[u8]) -> Result<()> {
         self.bytes += bytes.len() as u64;
-        if self.bytes <= MAX_KEPT {
+        if self.bytes <= MAX_INPUT {
             self.file.write_all(bytes).map_err(failed)?;
         }
         Ok(())
@@ -49,11 +49,11 @@ impl Kept {
     /// # Errors
     /// [`Error::TooLarge`] when not all of it was kept.
     pub(super) fn report(mut self) -> Result<NamedTempFile> {
-        if self.bytes > MAX_KEPT {
+        if self.bytes > MAX_INPUT {
             return Err(Error::TooLarge {
                 what: "standard output".to_owned(),
                 size: self.bytes,
-                limit: MAX_KEPT,
+                limit: MAX_INPUT,
             });
         }
         self.file.seek(SeekFrom::Start(0)).map_err(failed)?;
@@ -103,7 +103,7 @@ async fn take_messages(from: impl AsyncRead + Unpin, kept: &mut Kept) -> Result<
     loop {
         line.clear();
         let read = (&mut lines)
-            .take(MAX_KEPT)
+            .take(MAX_INPUT)
             .read_until(b'\n', &mut line)
             .await;
         if read.map_err(failed)? == 0 {
