@@ -1,7 +1,8 @@
 //! What crosses the wire: a batch of identified findings, and the store's answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
+use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -115,7 +116,8 @@ impl Batch {
                 "it is 0; sequences count from 1",
             ));
         }
-        let mut seen = std::collections::HashSet::with_capacity(self.findings.len());
+        let mut seen =
+            HashSet::with_capacity_and_hasher(self.findings.len(), RandomState::default());
         for (position, identified) in self.findings.iter().enumerate() {
             if !seen.insert(identified.fingerprint) {
                 let why = format!("finding {position} has the fingerprint of an earlier one");

@@ -6,39 +6,43 @@ use crate::finding::Finding;
 
 use super::message;
 
-/// Feeds the first anchor that `finding` has: the producer's fingerprints (highest version), its
+/// Appends the first anchor that `finding` has: the producer's fingerprints (highest version), its
 /// partial fingerprints, the snippet without white space, the logical location, the message
 /// without what changes from scan to scan. Each kind is marked, so that a snippet cannot pass for
 /// a message.
-pub(super) fn feed(finding: &Finding, hasher: &mut blake3::Hasher) {
+pub(super) fn write(finding: &Finding, text: &mut Vec<u8>) {
     let snippet = finding.locations.first().and_then(|l| l.snippet.as_deref());
     if let Some((name, value)) = highest(&finding.fingerprints) {
-        put(hasher, "fingerprint", [name, value]);
+        put(text, "fingerprint", [name, value]);
     } else if !finding.partial_fingerprints.is_empty() {
         for (name, value) in &finding.partial_fingerprints {
-            put(hasher, "partial", [name.as_str(), value]);
+            put(text, "partial", [name.as_str(), value]);
         }
-    } else if let Some(snippet) = snippet.filter(|text| !text.trim().is_empty()) {
-        hasher.update(b"snippet\x01");
+    } else if let Some(snippet) = snippet.filter(|snippet| !snippet.trim().is_empty()) {
+        text.extend_from_slice(b"snippet\x01");
         for word in snippet.split_whitespace() {
-            hasher.update(word.as_bytes());
+            text.extend_from_slice(word.as_bytes());
         }
-    } else if let Some(element) = finding.element.as_deref().filter(|text| !text.is_empty()) {
-        put(hasher, "element", [element]);
+    } else if let Some(element) = finding
+        .element
+        .as_deref()
+        .filter(|element| !element.is_empty())
+    {
+        put(text, "element", [element]);
     } else {
         put(
-            hasher,
+            text,
             "message",
             [message::normalise(&finding.message).as_str()],
         );
     }
 }
 
-fn put<'a>(hasher: &mut blake3::Hasher, kind: &str, parts: impl IntoIterator<Item = &'a str>) {
-    hasher.update(kind.as_bytes());
+fn put<'a>(text: &mut Vec<u8>, kind: &str, parts: impl IntoIterator<Item = &'a str>) {
+    text.extend_from_slice(kind.as_bytes());
     for part in parts {
-        hasher.update(&[1]);
-        hasher.update(part.as_bytes());
+        text.push(1);
+        text.extend_from_slice(part.as_bytes());
     }
 }
 

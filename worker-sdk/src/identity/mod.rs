@@ -17,6 +17,8 @@ mod path;
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use crate::finding::{Finding, Fingerprint, Region};
 use crate::ids::Repository;
 use crate::push::{Again, Identified};
@@ -35,11 +37,12 @@ type Base = [u8; 16];
 /// Keeps 32 bytes for each distinct finding: its base, and a hash of its region.
 #[derive(Clone, Debug)]
 pub struct Fingerprinter {
-    head: blake3::Hasher,
+    /// What every fingerprint begins with.
+    head: Vec<u8>,
     /// Where the repository is checked out, normalised; empty when unknown.
     root: String,
-    seen: HashMap<(Base, u64), Seen>,
-    ordinals: HashMap<Base, u32>,
+    seen: HashMap<(Base, u64), Seen, RandomState>,
+    ordinals: HashMap<Base, u32, RandomState>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -71,16 +74,16 @@ pub struct Mark {
 impl Fingerprinter {
     /// For findings of `tool` in `repository`.
     pub fn new(repository: &Repository, tool: &str) -> Self {
-        let mut head = blake3::Hasher::new();
+        let mut head = Vec::new();
         for part in [FORMULA, repository.as_str(), tool] {
-            head.update(part.as_bytes());
-            head.update(&[0]);
+            head.extend_from_slice(part.as_bytes());
+            head.push(0);
         }
         Self {
             head,
             root: String::new(),
-            seen: HashMap::new(),
-            ordinals: HashMap::new(),
+            seen: HashMap::default(),
+            ordinals: HashMap::default(),
         }
     }
 
@@ -102,14 +105,16 @@ impl Fingerprinter {
                 location.uri = path::below(&location.uri, &self.root).to_owned();
             }
         }
-        let mut hasher = self.head.clone();
+        // Gathered first: hashing a whole text once takes half the time of feeding it by parts.
+        let mut text = Vec::with_capacity(512);
+        text.extend_from_slice(&self.head);
         for part in [finding.rule_id.as_str(), finding.path()] {
-            hasher.update(part.as_bytes());
-            hasher.update(&[0]);
+            text.extend_from_slice(part.as_bytes());
+            text.push(0);
         }
-        anchor::feed(finding, &mut hasher);
+        anchor::write(finding, &mut text);
         Mark {
-            base: first_half(&hasher),
+            base: first_half(&text),
             region: finding.region().unwrap_or_default(),
         }
     }
@@ -170,10 +175,9 @@ impl Fingerprinter {
     }
 }
 
-fn first_half(hasher: &blake3::Hasher) -> Base {
-    let mut half = [0; 16];
-    hasher.finalize_xof().fill(&mut half);
-    half
+fn first_half(text: &[u8]) -> Base {
+    let hash = blake3::hash(text);
+    hash.as_bytes().first_chunk().copied().unwrap_or_default()
 }
 
 /// The first of its base has the base's own fingerprint; the others hash base and ordinal.
@@ -181,10 +185,9 @@ fn with_ordinal(base: Base, ordinal: u32) -> Fingerprint {
     if ordinal == 0 {
         return Fingerprint(base);
     }
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&base);
-    hasher.update(format!(":{ordinal}").as_bytes());
-    Fingerprint(first_half(&hasher))
+    let mut text = base.to_vec();
+    text.extend_from_slice(format!(":{ordinal}").as_bytes());
+    Fingerprint(first_half(&text))
 }
 
 fn region_hash(region: Region) -> u64 {

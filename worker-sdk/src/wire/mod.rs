@@ -11,6 +11,8 @@ mod columns;
 
 mod entry;
 
+mod size;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -20,6 +22,8 @@ use crate::error::{Error, Result};
 use crate::finding::{Finding, Fingerprint, Location, MAX_FINDING_BYTES, Region, Suppression};
 use crate::push::Identified;
 use crate::severity::{Kind, Level};
+
+pub(crate) use size::about;
 
 pub use columns::{Columns, columns};
 pub use entry::{decode_again, encode_again, join, split};
@@ -84,6 +88,9 @@ struct StoredLocation<'a>(
     #[serde(borrow)] Option<Cow<'a, str>>,
     #[serde(borrow)] Option<Cow<'a, str>>,
 );
+
+/// Room for a finding: most take less.
+pub(crate) const TYPICAL_BYTES: usize = 320;
 
 const FIXABLE: u8 = 1;
 const FIXED: u8 = 2;
@@ -159,6 +166,35 @@ impl<'a> StoredLocation<'a> {
 /// # Errors
 /// [`Error::TooLarge`] over [`MAX_FINDING_BYTES`].
 pub fn encode(identified: &Identified) -> Result<Vec<u8>> {
+    let mut body = Vec::with_capacity(TYPICAL_BYTES);
+    encode_into(identified, &mut body)?;
+    Ok(body)
+}
+
+/// Appends a finding's encoding to `joined`, preceded by its length as [`join`] has it.
+///
+/// # Errors
+/// [`Error::TooLarge`] over [`MAX_FINDING_BYTES`]; `joined` then is as it was.
+pub fn join_encoded(identified: &Identified, joined: &mut Vec<u8>) -> Result<()> {
+    let from = joined.len();
+    joined.extend_from_slice(&[0; 4]);
+    match encode_into(identified, joined) {
+        Ok(length) => {
+            if let Some(place) = joined.get_mut(from..from + 4) {
+                place.copy_from_slice(&(length as u32).to_be_bytes());
+            }
+            Ok(())
+        }
+        Err(error) => {
+            joined.truncate(from);
+            Err(error)
+        }
+    }
+}
+
+/// Appends a finding's encoding; how many bytes it takes.
+fn encode_into(identified: &Identified, out: &mut Vec<u8>) -> Result<usize> {
+    let from = out.len();
     let finding = &identified.finding;
     let properties = if finding.properties.is_empty() {
         None
@@ -193,16 +229,17 @@ pub fn encode(identified: &Identified) -> Result<Vec<u8>> {
         partial_fingerprints: Cow::Borrowed(&finding.partial_fingerprints),
         properties,
     };
-    let body = rmp_serde::to_vec_named(&stored).map_err(Error::protocol)?;
-    if body.len() > MAX_FINDING_BYTES {
-        let (size, limit) = (body.len() as u64, MAX_FINDING_BYTES as u64);
+    rmp_serde::encode::write_named(out, &stored).map_err(Error::protocol)?;
+    let length = out.len() - from;
+    if length > MAX_FINDING_BYTES {
+        let (size, limit) = (length as u64, MAX_FINDING_BYTES as u64);
         return Err(Error::TooLarge {
             what: "finding".to_owned(),
             size,
             limit,
         });
     }
-    Ok(body)
+    Ok(length)
 }
 
 fn read(body: &[u8]) -> Result<Stored<'_>> {

@@ -74,7 +74,42 @@ fn an_oversized_finding_is_refused() {
     assert!(matches!(encode(&identified), Err(Error::TooLarge { .. })));
 }
 
+#[test]
+fn findings_are_joined_as_they_are_encoded_and_a_refused_one_leaves_nothing() {
+    let (identified, mut oversized) = (typical(), typical());
+    oversized.finding.message = "x".repeat(MAX_FINDING_BYTES);
+    let mut joined = Vec::new();
+    join_encoded(&identified, &mut joined).unwrap();
+    assert!(join_encoded(&oversized, &mut joined).is_err());
+    join_encoded(&identified, &mut joined).unwrap();
+    let body = encode(&identified).unwrap();
+    assert_eq!(joined, join([body.as_slice(), body.as_slice()]));
+}
+
 proptest! {
+    #[test]
+    fn an_estimated_size_is_never_less_than_half(texts in proptest::collection::vec(".{0,40}", 12), many in 0usize..20) {
+        let mut identified = typical();
+        let finding = &mut identified.finding;
+        finding.rule_id.clone_from(&texts[0]);
+        finding.message.clone_from(&texts[1]);
+        finding.category.clone_from(&texts[2]);
+        finding.element = Some(texts[3].clone());
+        finding.guid = Some(texts[4].clone());
+        for number in 0..many {
+            let place = crate::Location { uri: texts[5].clone(), message: Some(texts[6].clone()), ..finding.locations[0].clone() };
+            finding.related.push(place);
+            let by = Some(texts[7].clone());
+            finding.suppressions.push(Suppression { justification: Some(texts[8].clone()), by, ..Suppression::default() });
+            finding.fixes.push(texts[9].clone());
+            finding.fingerprints.insert(number.to_string(), texts[10].clone());
+            finding.properties.insert(format!("p{number}"), serde_json::json!(texts[11]));
+        }
+        let (estimated, exact) = (about(&identified.finding), encode(&identified).unwrap().len());
+        prop_assert!(2 * estimated >= exact, "{estimated} for {exact}");
+        prop_assert!(estimated <= 2 * exact, "{estimated} for {exact}");
+    }
+
     #[test]
     fn no_bytes_make_a_reader_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
         let _ = decode(&body);

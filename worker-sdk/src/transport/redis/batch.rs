@@ -1,7 +1,8 @@
-//! A batch as the arguments of `fleet_push_1`.
+//! A batch as the arguments of `fleet_push_2`.
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
 use redis::Cmd;
 
 use crate::error::{Error, Result};
@@ -10,15 +11,15 @@ use crate::ids::BotId;
 use crate::keys::count;
 use crate::push::{Batch, MAX_BATCH_BYTES, PushAnswer};
 use crate::session::Version;
-use crate::severity::WeightClass;
+use crate::severity::{Severity, WeightClass};
 use crate::wire;
 
-/// What findings of one group are counted as.
-#[derive(PartialEq, Eq, Hash)]
+/// Findings of one group are counted in the same fields.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Group<'a> {
     Open {
         class: WeightClass,
-        severity: crate::severity::Severity,
+        severity: Severity,
         category: &'a str,
         rule: &'a str,
     },
@@ -37,63 +38,113 @@ impl<'a> Group<'a> {
             rule: &finding.rule_id,
         }
     }
+}
 
-    /// Tally field, bot field, category field, rule field, field of the rules over the limit.
-    fn fields(&self, bot: &BotId) -> [String; 5] {
+/// What a field of the counts counts.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Counted<'a> {
+    Tally(Option<Severity>),
+    Bot(Option<Severity>),
+    Category(&'a str),
+    Rule(WeightClass, &'a str),
+}
+
+impl Counted<'_> {
+    fn field(self, bot: &BotId) -> String {
         match self {
-            Self::Suppressed => [
-                "t:suppressed".to_owned(),
-                count::bot(bot, None),
-                String::new(),
-                String::new(),
-                String::new(),
+            Self::Tally(severity) => {
+                format!("t:{}", severity.map_or("suppressed", Severity::as_str))
+            }
+            Self::Bot(severity) => count::bot(bot, severity),
+            Self::Category(category) => count::category(category),
+            Self::Rule(class, rule) => count::rule(class, rule),
+        }
+    }
+}
+
+/// Sums findings by field: a batch has many findings, some groups, few fields.
+#[derive(Default)]
+struct Tallies<'a> {
+    groups: HashMap<Group<'a>, u16, RandomState>,
+    /// Of each group, the numbers of its four fields from 1; 0 for none.
+    fields_of: Vec<[u16; 4]>,
+    numbers: HashMap<Counted<'a>, u16, RandomState>,
+    fields: Vec<(Counted<'a>, u32)>,
+}
+
+impl<'a> Tallies<'a> {
+    /// Counts a finding; the number of its group, from 1.
+    fn add(&mut self, finding: &'a Finding) -> u16 {
+        let group = Group::of(finding);
+        let known = self.groups.get(&group).copied();
+        let number = known.unwrap_or_else(|| self.group(group));
+        let fields = self.fields_of.get(usize::from(number) - 1);
+        for field in fields.into_iter().flatten() {
+            if let Some((_, findings)) = self.fields.get_mut(usize::from(*field).wrapping_sub(1)) {
+                *findings += 1;
+            }
+        }
+        number
+    }
+
+    fn group(&mut self, group: Group<'a>) -> u16 {
+        let fields = match group {
+            Group::Suppressed => [
+                self.field(Counted::Tally(None)),
+                self.field(Counted::Bot(None)),
+                0,
+                0,
             ],
-            Self::Open {
+            Group::Open {
                 class,
                 severity,
                 category,
                 rule,
             } => [
-                format!("t:{severity}"),
-                count::bot(bot, Some(*severity)),
-                count::category(category),
-                count::rule(*class, rule),
-                count::rule(*class, "other"),
+                self.field(Counted::Tally(Some(severity))),
+                self.field(Counted::Bot(Some(severity))),
+                self.field(Counted::Category(category)),
+                self.field(Counted::Rule(class, rule)),
             ],
-        }
+        };
+        self.fields_of.push(fields);
+        let number = self.fields_of.len() as u16;
+        self.groups.insert(group, number);
+        number
+    }
+
+    fn field(&mut self, counted: Counted<'a>) -> u16 {
+        *self.numbers.entry(counted).or_insert_with(|| {
+            self.fields.push((counted, 0));
+            self.fields.len() as u16
+        })
     }
 }
 
-/// Adds the arguments of `fleet_push_1` to `command`.
+/// Orders a session's findings by severity, then by arrival from their producer. Written out here,
+/// since Lua would print it and Redis read it again.
+fn score(finding: &Finding, sequence: u64, position: usize) -> u64 {
+    const RANK: u64 = 1 << 40;
+    let order = sequence.wrapping_mul(1_000).wrapping_add(position as u64) % RANK;
+    u64::from(finding.weight_class() as u8) * RANK + order
+}
+
+/// Adds the arguments of `fleet_push_2` to `command`.
 ///
 /// # Errors
 /// [`Error::TooLarge`] when a finding or the whole is.
 pub(super) fn arguments(command: &mut Cmd, batch: &Batch) -> Result<()> {
-    let mut groups: HashMap<Group<'_>, usize> = HashMap::new();
-    let mut group_fields = Vec::new();
-    let mut findings = Vec::with_capacity(batch.findings.len());
-    let mut bytes = 0;
+    let mut tallies = Tallies::default();
+    let mut spans = Vec::with_capacity(batch.findings.len() * 6);
+    let mut bodies = Vec::with_capacity(batch.findings.len() * wire::TYPICAL_BYTES);
     for identified in &batch.findings {
-        let group = Group::of(&identified.finding);
-        let next = groups.len() + 1;
-        let fields = || group.fields(&batch.bot);
-        let number = if let Some(number) = groups.get(&group) {
-            *number
-        } else {
-            group_fields.push(fields());
-            groups.insert(group, next);
-            next
-        };
-        let body = wire::encode(identified)?;
-        bytes += body.len();
-        let rank = identified.finding.weight_class() as u8;
-        findings.push((
-            identified.fingerprint,
-            rank,
-            number,
-            wire::join([body.as_slice()]),
-        ));
+        let group = tallies.add(&identified.finding);
+        let from = bodies.len();
+        wire::join_encoded(identified, &mut bodies)?;
+        spans.extend_from_slice(&group.to_be_bytes());
+        spans.extend_from_slice(&((bodies.len() - from) as u32).to_be_bytes());
     }
+    let bytes = bodies.len() - 4 * batch.findings.len();
     if bytes > MAX_BATCH_BYTES {
         let (size, limit) = (bytes as u64, MAX_BATCH_BYTES as u64);
         return Err(Error::TooLarge {
@@ -103,6 +154,12 @@ pub(super) fn arguments(command: &mut Cmd, batch: &Batch) -> Result<()> {
         });
     }
     let again: Vec<u8> = batch.again.iter().flat_map(wire::encode_again).collect();
+    let groups: Vec<u8> = tallies
+        .fields_of
+        .as_flattened()
+        .iter()
+        .flat_map(|field| field.to_be_bytes())
+        .collect();
     command
         .arg(batch.session.as_str())
         .arg(batch.bot.as_str())
@@ -110,23 +167,27 @@ pub(super) fn arguments(command: &mut Cmd, batch: &Batch) -> Result<()> {
         .arg(batch.attempt);
     command
         .arg(wire::WIRE_VERSION)
-        .arg(findings.len())
-        .arg(group_fields.len())
+        .arg(batch.findings.len())
+        .arg(tallies.fields.len())
         .arg(batch.rules.len());
-    command.arg(again);
-    command.arg(group_fields.as_flattened());
+    command.arg(again).arg(bodies).arg(spans).arg(groups);
+    for (counted, findings) in &tallies.fields {
+        command.arg(counted.field(&batch.bot)).arg(*findings);
+    }
     for (rule, texts) in &batch.rules {
         command
             .arg(rule)
             .arg(serde_json::to_vec(texts).map_err(Error::protocol)?);
     }
-    for (fingerprint, rank, group, body) in findings {
-        command.arg(&fingerprint.0).arg(rank).arg(group).arg(body);
+    for (position, identified) in batch.findings.iter().enumerate() {
+        command
+            .arg(score(&identified.finding, batch.sequence, position))
+            .arg(&identified.fingerprint.0);
     }
     Ok(())
 }
 
-/// Reads the answer of `fleet_push_1`.
+/// Reads the answer of `fleet_push_2`.
 ///
 /// # Errors
 /// [`Error::Protocol`] when it is not one.

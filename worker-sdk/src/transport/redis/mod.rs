@@ -243,7 +243,7 @@ impl Write for RedisWriter {
             keys.producer(partition, &batch.producer),
             keys.rollup(partition),
         ];
-        let mut command = fcall("fleet_push_1", &keys);
+        let mut command = fcall("fleet_push_2", &keys);
         batch::arguments(&mut command, batch)?;
         let (outcome, text): (String, String) = self.link.call(&command).await?;
         batch::answer(&outcome, &text)
