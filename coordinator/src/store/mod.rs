@@ -92,6 +92,8 @@ pub trait Maintain: retain::Retain + Standing + Observe {
     async fn changes(&self, consumer: &str, wait: Duration) -> Result<Vec<FeedEntry>>;
     /// Takes entries off the feed.
     async fn settle(&self, entries: &[FeedEntry]) -> Result<()>;
+    /// What is on the feed: handed out and not settled, or not handed out yet.
+    async fn backlog(&self) -> Result<Backlog>;
     /// Stores a computed result, unless the session has moved on; says whether it was stored.
     /// Announces [`Update::Session`], and keeps the rollup.
     async fn derive(&self, session: &SessionId, derived: &Derived) -> Result<bool>;
@@ -101,6 +103,15 @@ pub trait Maintain: retain::Retain + Standing + Observe {
     async fn forget(&self, worker: &WorkerId) -> Result<()>;
     /// Announces a change that no session carries.
     async fn announce(&self, update: Update) -> Result<()>;
+}
+
+/// Changes that wait for a coordinator.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Entries on the feed that are not settled.
+    pub entries: u64,
+    /// Age of the oldest of them; zero when there is none.
+    pub oldest: Duration,
 }
 
 /// How a store is opened.

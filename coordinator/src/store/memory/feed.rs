@@ -2,12 +2,14 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use fleet_worker_sdk::SessionId;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 
 use crate::model::FeedEntry;
+use crate::store::Backlog;
 
 /// Entries handed out in one call: a consumer comes back for more before its hold runs out.
 const MAX_TAKEN: usize = 1_024;
@@ -16,7 +18,7 @@ const HOLD: SignedDuration = SignedDuration::from_secs(30);
 
 /// Changed sessions. Bounded by the number of sessions: one is queued once, and held once.
 pub(super) struct Feed {
-    queue: VecDeque<SessionId>,
+    queue: VecDeque<(SessionId, Timestamp)>,
     queued: HashSet<SessionId>,
     held: HashMap<SessionId, Held>,
     next_receipt: u64,
@@ -26,6 +28,7 @@ pub(super) struct Feed {
 struct Held {
     receipt: u64,
     since: Timestamp,
+    changed: Timestamp,
     redelivered: u32,
 }
 
@@ -42,45 +45,55 @@ impl Feed {
     }
 
     /// Adds a change of `session`, unless one waits already.
-    pub(super) fn add(&mut self, session: &SessionId) {
+    pub(super) fn add(&mut self, session: &SessionId, now: Timestamp) {
         if self.queued.insert(session.clone()) {
-            self.queue.push_back(session.clone());
+            self.queue.push_back((session.clone(), now));
             self.fed.notify_waiters();
         }
     }
 
     /// Hands out what was held for too long, then what is new.
     pub(super) fn take(&mut self, consumer: &str, now: Timestamp) -> Vec<FeedEntry> {
-        let mut overdue: Vec<(u64, SessionId, u32)> = self
+        let mut overdue: Vec<(u64, SessionId, u32, Timestamp)> = self
             .held
             .iter()
             .filter(|(_, held)| now.duration_since(held.since) >= HOLD)
-            .map(|(session, held)| (held.receipt, session.clone(), held.redelivered))
+            .map(|(session, held)| {
+                let (receipt, redelivered) = (held.receipt, held.redelivered);
+                (receipt, session.clone(), redelivered, held.changed)
+            })
             .collect();
         overdue.sort_unstable();
         overdue.truncate(MAX_TAKEN);
         let mut taken = Vec::new();
-        for (_, session, redelivered) in overdue {
+        for (_, session, redelivered, changed) in overdue {
             tracing::debug!(consumer, %session, "a change was not settled in time and is handed out again");
-            taken.push(self.hold(session, redelivered.saturating_add(1), now));
+            taken.push(self.hold(session, redelivered.saturating_add(1), changed, now));
         }
         while taken.len() < MAX_TAKEN
-            && let Some(session) = self.queue.pop_front()
+            && let Some((session, changed)) = self.queue.pop_front()
         {
             self.queued.remove(&session);
-            taken.push(self.hold(session, 0, now));
+            taken.push(self.hold(session, 0, changed, now));
         }
         taken
     }
 
     /// Holds `session` for whoever asked. It may have been held by somebody who looked at an
     /// older state: the newer look replaces that one, since both recompute the whole.
-    fn hold(&mut self, session: SessionId, redelivered: u32, since: Timestamp) -> FeedEntry {
+    fn hold(
+        &mut self,
+        session: SessionId,
+        redelivered: u32,
+        changed: Timestamp,
+        since: Timestamp,
+    ) -> FeedEntry {
         let receipt = self.next_receipt;
         self.next_receipt += 1;
         let held = Held {
             receipt,
             since,
+            changed,
             redelivered,
         };
         self.held.insert(session.clone(), held);
@@ -88,6 +101,20 @@ impl Feed {
             receipt: receipt.to_string(),
             session,
             redelivered,
+        }
+    }
+
+    /// What is held or waits, as of `now`.
+    pub(super) fn backlog(&self, now: Timestamp) -> Backlog {
+        let held = self.held.values().map(|held| held.changed).min();
+        let waits = self.queue.front().map(|(_, changed)| *changed);
+        let oldest = held.into_iter().chain(waits).min();
+        let age = oldest.map(|changed| now.duration_since(changed));
+        Backlog {
+            entries: (self.held.len() + self.queue.len()) as u64,
+            oldest: age
+                .and_then(|age| age.try_into().ok())
+                .unwrap_or(Duration::ZERO),
         }
     }
 

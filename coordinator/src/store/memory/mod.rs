@@ -35,7 +35,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use self::state::State;
 use super::retain::{Memory, Retain};
-use super::{Findings, Maintain, Read, SessionCursor, SessionQuery};
+use super::{Backlog, Findings, Maintain, Read, SessionCursor, SessionQuery};
 use crate::index::Index;
 use crate::model::{Derived, FeedEntry, Rollup, Run, Session, SessionFacts, Update, Worker};
 
@@ -311,6 +311,11 @@ impl Maintain for MemoryStore {
     async fn settle(&self, entries: &[FeedEntry]) -> Result<()> {
         self.state().feed.settle(entries);
         Ok(())
+    }
+
+    async fn backlog(&self) -> Result<Backlog> {
+        let (state, now) = self.lock();
+        Ok(state.feed.backlog(now))
     }
 
     async fn derive(&self, session: &SessionId, derived: &Derived) -> Result<bool> {

@@ -93,7 +93,7 @@ impl State {
         let after = cursor(&stored.session);
         self.by_change.remove(&before);
         self.by_change.insert(after);
-        self.feed.add(id);
+        self.feed.add(id, now);
         Ok(version)
     }
 

@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use fleet_worker_sdk::transport::redis::fcall;
 use fleet_worker_sdk::{Command, Error, Result, SessionId, WorkerId};
 
-use super::RedisStore;
+use super::{RedisStore, backlog};
 use crate::health::Status;
 use crate::model::{Derived, FeedEntry, Update};
-use crate::store::Maintain;
+use crate::store::{Backlog, Maintain};
 
 #[async_trait]
 impl Maintain for RedisStore {
@@ -19,6 +19,10 @@ impl Maintain for RedisStore {
 
     async fn settle(&self, entries: &[FeedEntry]) -> Result<()> {
         self.feed.settle(entries).await
+    }
+
+    async fn backlog(&self) -> Result<Backlog> {
+        backlog::read(&self.link).await
     }
 
     async fn derive(&self, session: &SessionId, derived: &Derived) -> Result<bool> {

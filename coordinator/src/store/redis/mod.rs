@@ -4,6 +4,7 @@ mod parse;
 
 mod fold;
 
+mod backlog;
 mod feed;
 
 mod maintain;

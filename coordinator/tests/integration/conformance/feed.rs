@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fleet_coordinator::model::FeedEntry;
-use fleet_coordinator::store::Maintain;
+use fleet_coordinator::store::{Backlog, Maintain};
 use fleet_worker_sdk::SessionId;
 
 use crate::support::{Hand, findings, next_changes, open, within};
@@ -99,7 +99,33 @@ async fn a_waiting_consumer_is_woken_by_a_change(store: &dyn Maintain) {
     );
 }
 
+async fn what_waits_is_counted_until_it_is_settled(store: &dyn Maintain) {
+    assert_eq!(store.backlog().await.unwrap(), Backlog::default());
+    store.open(&open("acme/shop")).await.unwrap();
+    store.open(&open("acme/web")).await.unwrap();
+    assert_eq!(
+        store.backlog().await.unwrap().entries,
+        2,
+        "before a group reads"
+    );
+    let mut held = Vec::new();
+    while held.len() < 2 {
+        held.extend(next_changes(store, "c1").await);
+    }
+    assert_eq!(store.backlog().await.unwrap().entries, 2, "handed out");
+    store.open(&open("acme/api")).await.unwrap();
+    let waiting = store.backlog().await.unwrap();
+    assert_eq!(waiting.entries, 3);
+    assert!(waiting.oldest < Duration::from_secs(3600), "{waiting:?}");
+    store.settle(&held).await.unwrap();
+    assert_eq!(store.backlog().await.unwrap().entries, 1);
+    let held = next_changes(store, "c1").await;
+    store.settle(&held).await.unwrap();
+    assert_eq!(store.backlog().await.unwrap(), Backlog::default());
+}
+
 on_every_store!(
+    what_waits_is_counted_until_it_is_settled,
     every_session_that_changed_is_handed_out,
     every_kind_of_change_is_handed_out,
     what_one_consumer_holds_the_other_does_not_get,
