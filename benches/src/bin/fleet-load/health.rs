@@ -1,21 +1,15 @@
-//! Load on a fleet, and how soon health follows: `fleet-load redis://host:port [seconds]`.
+//! How soon health follows in a large fleet.
 //!
 //! Makes 20 bots, 5,000 workers that beat every five seconds and 10,000 sessions; then pushes
 //! 1,000 small batches a second, while a probe ends an execution every quarter of a second and
 //! waits until the session's health and the fleet's are those of after. A coordinator must run on
 //! the same Redis; its processor time is its own to measure, such as from `/proc/<pid>/stat`.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a measurement that cannot work should stop"
-)]
-
-use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use crate::say;
 use fleet_benches::health::{fleet_bots, fleet_workers};
 use fleet_coordinator::store::{OpenOptions, SharedStore, open};
 use fleet_worker_sdk::{
@@ -32,14 +26,9 @@ const SESSIONS: usize = 10_000;
 const PUSHES: u64 = 1_000;
 const AT_ONCE: usize = 16;
 
-#[tokio::main]
-async fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let address = arguments
-        .next()
-        .unwrap_or_else(|| "redis://127.0.0.1:6379".to_owned());
-    let seconds = arguments.next().map_or(30, |text| text.parse().unwrap());
-    let store = open(&address, &OpenOptions::default()).unwrap();
+/// Measures for so many seconds.
+pub(crate) async fn run(address: &str, seconds: u64) {
+    let store = open(address, &OpenOptions::default()).unwrap();
     let begun = Instant::now();
     let hands = fill(&store).await;
     say(&format!("filled in {:.1} s", begun.elapsed().as_secs_f64()));
@@ -70,10 +59,6 @@ async fn main() {
         "the fleet's health after a change: {}",
         spread(fleets)
     ));
-}
-
-fn say(line: &str) {
-    writeln!(std::io::stdout().lock(), "{line}").unwrap();
 }
 
 fn spread(mut times: Vec<Duration>) -> String {

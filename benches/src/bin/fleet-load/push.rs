@@ -1,0 +1,163 @@
+//! Workers of the SDK that push: a flood, or a rate.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use fleet_benches::findings;
+use fleet_worker_sdk::worker::{ActiveExecution, Fleet, Settings, Worker};
+use fleet_worker_sdk::{Bot, Finding, OpenSession, SessionId, wire};
+use hdrhistogram::Histogram;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+
+use crate::result::{Latency, Outcome, histogram, note};
+use crate::used::Reading;
+use crate::visible::{Sight, sessions_are_current, watch};
+use crate::{Push, say};
+
+/// One execution and the findings it is to push.
+struct Hand {
+    execution: ActiveExecution,
+    session: SessionId,
+    findings: Vec<Finding>,
+    /// Kept: a worker that is dropped stops.
+    _worker: Worker,
+}
+
+pub(crate) async fn run(push: Push) {
+    let settings = Settings {
+        batch_findings: push.batch,
+        ..Settings::default()
+    };
+    let fleet = Fleet::connect(&push.store)
+        .await
+        .unwrap()
+        .settings(settings);
+    let (hands, body_bytes) = prepare(&fleet, &push).await;
+    let sessions: Vec<SessionId> = hands.iter().map(|hand| hand.session.clone()).collect();
+    let sight = watch(&push, &sessions).await;
+    let before = Reading::take(&push.processes, &push.store).await;
+    let begun = Instant::now();
+    let (acknowledged, hands) = if push.rate == 0 {
+        flood(hands).await
+    } else {
+        at_rate(hands, push.rate, sight.clone()).await
+    };
+    let acknowledged_in = begun.elapsed();
+    sessions_are_current(&push.store, &sessions, push.findings as u64).await;
+    let visible_in = begun.elapsed();
+    let used = Reading::take(&push.processes, &push.store)
+        .await
+        .since(&before);
+    let visible = match &sight {
+        Some(sight) => sight.lock().await.all_seen().await,
+        None => None,
+    };
+    for hand in hands {
+        hand.execution.complete().await.unwrap();
+    }
+    let rate = |time: Duration| push.findings as f64 / time.as_secs_f64();
+    let outcome = Outcome {
+        findings: push.findings as u64,
+        workers: push.workers,
+        sessions: push.sessions,
+        acknowledged_per_second: rate(acknowledged_in),
+        visible_per_second: rate(visible_in),
+        acknowledged: Latency::of(&acknowledged),
+        visible,
+        used,
+        body_bytes,
+    };
+    outcome.show();
+    if let Some(path) = push.json {
+        std::fs::write(path, serde_json::to_vec_pretty(&outcome).unwrap()).unwrap();
+    }
+}
+
+/// Opens the sessions and makes all findings, so that neither is measured.
+async fn prepare(fleet: &Fleet, push: &Push) -> (Vec<Hand>, f64) {
+    let mut made = findings(push.findings);
+    let sample = &made[..made.len().min(1_000)];
+    let bytes: usize = sample.iter().map(|f| wire::encode(f).unwrap().len()).sum();
+    let body_bytes = bytes as f64 / sample.len() as f64;
+    let run = fleet_worker_sdk::ProducerId::fresh().to_string();
+    let share = push.findings.div_ceil(push.workers);
+    let mut hands = Vec::new();
+    for number in 0..push.workers {
+        let bot = Bot::new(format!("load-{number}")).unwrap();
+        let worker = fleet.worker(bot).await.unwrap();
+        let repository = format!("load/part-{}", number % push.sessions);
+        let open = OpenSession::new(repository).unwrap().run(run.clone());
+        let session = worker.open(open).await.unwrap();
+        let rest = made.split_off(share.min(made.len()));
+        let own = std::mem::replace(&mut made, rest);
+        hands.push(Hand {
+            execution: session.start_over().await.unwrap(),
+            session: session.id().clone(),
+            findings: own.into_iter().map(|one| one.finding).collect(),
+            _worker: worker,
+        });
+    }
+    say(&format!("{} findings are made", push.findings));
+    (hands, body_bytes)
+}
+
+async fn flood(hands: Vec<Hand>) -> (Histogram<u64>, Vec<Hand>) {
+    let tasks: Vec<_> = hands
+        .into_iter()
+        .map(|mut hand| {
+            tokio::spawn(async move {
+                let findings = std::mem::take(&mut hand.findings);
+                hand.execution.push_all(findings).await.unwrap();
+                hand
+            })
+        })
+        .collect();
+    let mut hands = Vec::new();
+    for task in tasks {
+        hands.push(task.await.unwrap());
+    }
+    (histogram(), hands)
+}
+
+/// Each finding is pushed when its time comes and waited for; one that is late counts from when it
+/// was due, so that a slow store cannot hide behind a slow bot.
+async fn at_rate(
+    hands: Vec<Hand>,
+    rate: u64,
+    sight: Option<Arc<Mutex<Sight>>>,
+) -> (Histogram<u64>, Vec<Hand>) {
+    let period = Duration::from_secs_f64(hands.len() as f64 / rate as f64);
+    let total = Arc::new(AtomicUsize::new(0));
+    let count = hands.len() as u32;
+    let tasks: Vec<_> = (0..)
+        .zip(hands)
+        .map(|(number, mut hand)| {
+            let (sight, total) = (sight.clone(), Arc::clone(&total));
+            tokio::spawn(async move {
+                sleep(period * number / count).await;
+                let mut times = histogram();
+                let mut ticks = interval(period);
+                ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+                for finding in std::mem::take(&mut hand.findings) {
+                    let due = ticks.tick().await;
+                    if let Some(sight) = &sight {
+                        sight.lock().await.pushed(&hand.session, due);
+                    }
+                    hand.execution.push(finding).await.unwrap();
+                    note(&mut times, due.elapsed());
+                    total.fetch_add(1, Relaxed);
+                }
+                (times, hand)
+            })
+        })
+        .collect();
+    let (mut all, mut hands) = (histogram(), Vec::new());
+    for task in tasks {
+        let (times, hand) = task.await.unwrap();
+        all.add(times).unwrap();
+        hands.push(hand);
+    }
+    (all, hands)
+}
