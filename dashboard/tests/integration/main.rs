@@ -34,3 +34,5 @@ mod ingest;
 mod together;
 
 mod demo;
+
+mod seeds;
