@@ -7,7 +7,8 @@
 //! 3. [`import`]: other tools' output (SARIF, JSON lines) becomes findings.
 //! 4. [`wire`] and [`keys`]: how findings and everything else are stored.
 //! 5. [`mod@write`]: what a bot asks of a fleet; [`transport`]: the ways to ask.
-//! 6. [`worker`]: the process of a bot, with its heartbeats, batches and drain; [`roster`]: the classic bots.
+//! 6. [`spool`]: what outlives a process, in files of records.
+//! 7. [`worker`]: the process of a bot, with its heartbeats, batches and drain; [`roster`]: the classic bots.
 
 pub mod error;
 pub mod ids;
@@ -39,6 +40,8 @@ pub mod keys;
 pub mod write;
 
 pub mod transport;
+
+pub mod spool;
 
 pub mod worker;
 

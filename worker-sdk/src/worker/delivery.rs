@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::ids::{BotId, ProducerId, SessionId};
 use crate::push::{Batch, PushAnswer};
 use crate::retry::Backoff;
+use crate::spool::parcel::Parcel;
 use crate::session::{Change, Execution, Ongoing, Transition};
 use crate::write::Write;
 
@@ -41,33 +42,10 @@ fn remember(cell: &LastError, error: Option<Error>) {
     *cell.lock().unwrap_or_else(PoisonError::into_inner) = error;
 }
 
-#[derive(Clone, Debug)]
-enum Parcel {
-    Batch(Batch),
-    Change(Transition),
-}
-
-enum Answer {
+/// What the store answers to a parcel.
+pub(super) enum Answer {
     Pushed(PushAnswer),
     Changed(Execution),
-}
-
-impl Parcel {
-    fn sequence(&self) -> u64 {
-        match self {
-            Self::Batch(batch) => batch.sequence,
-            Self::Change(transition) => transition.sequence,
-        }
-    }
-
-    fn renumber(&mut self, by: &ProducerId, to: u64) {
-        let (producer, sequence) = match self {
-            Self::Batch(batch) => (&mut batch.producer, &mut batch.sequence),
-            Self::Change(transition) => (&mut transition.producer, &mut transition.sequence),
-        };
-        *producer = by.clone();
-        *sequence = to;
-    }
 }
 
 struct Kept {
@@ -126,6 +104,36 @@ impl Delivery {
         }
     }
 
+    /// One that goes on where another of the same name stopped, after its number `sequence`.
+    pub(super) fn resumed(self, producer: ProducerId, sequence: u64, attempt: u32) -> Self {
+        Self {
+            producer,
+            sequence,
+            attempt,
+            ..self
+        }
+    }
+
+    /// The attempt that it sends for.
+    pub(super) fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// Sends a parcel, whatever number and attempt it names, as the next of this producer's;
+    /// `bytes` is about its size.
+    pub(super) async fn send(&mut self, mut parcel: Parcel, bytes: usize) -> Result<Answer> {
+        parcel.renumber(&self.producer, self.sequence + 1);
+        parcel.set_attempt(self.attempt);
+        let count = parcel.findings() as u64;
+        let answer = self.deliver(parcel, bytes).await?;
+        self.pushed += count;
+        match &answer {
+            Answer::Pushed(answer) => self.new += u64::from(answer.new),
+            Answer::Changed(execution) => self.attempt = execution.attempt,
+        }
+        Ok(answer)
+    }
+
     /// Where another producer's hand would go on.
     pub(super) fn ongoing(&self) -> Ongoing {
         Ongoing {
@@ -141,46 +149,33 @@ impl Delivery {
 
     /// Changes the execution; the answer to a start sets the attempt that everything after names.
     pub(super) async fn change(&mut self, change: Change) -> Result<Execution> {
-        let attempt = match &change {
-            Change::Complete { .. } | Change::Fail { .. } => self.attempt,
-            _ => 0,
-        };
         let parcel = Parcel::Change(Transition {
             session: self.session.clone(),
             bot: self.bot.clone(),
-            attempt,
+            attempt: 0,
             producer: self.producer.clone(),
-            sequence: self.sequence + 1,
+            sequence: 0,
             change,
         });
-        match self.deliver(parcel, TRANSITION_BYTES).await? {
-            Answer::Changed(execution) => {
-                self.attempt = execution.attempt;
-                Ok(execution)
-            }
+        match self.send(parcel, TRANSITION_BYTES).await? {
+            Answer::Changed(execution) => Ok(execution),
             Answer::Pushed(_) => Err(Error::protocol("a transition was answered as a push")),
         }
     }
 
     /// Pushes a batch.
     pub(super) async fn push(&mut self, content: Content) -> Result<()> {
-        let count = content.findings.len() as u64;
         let parcel = Parcel::Batch(Batch {
             session: self.session.clone(),
             bot: self.bot.clone(),
-            attempt: self.attempt,
+            attempt: 0,
             producer: self.producer.clone(),
-            sequence: self.sequence + 1,
+            sequence: 0,
             findings: content.findings,
             again: content.again,
             rules: content.rules,
         });
-        let answer = self.deliver(parcel, content.bytes).await?;
-        self.pushed += count;
-        if let Answer::Pushed(answer) = answer {
-            self.new += u64::from(answer.new);
-        }
-        Ok(())
+        self.send(parcel, content.bytes).await.map(drop)
     }
 
     /// Findings that the store has received in this attempt, by its own count.
