@@ -39,14 +39,14 @@ pub fn encode(at: u64, kind: u8, payload: &[u8], into: &mut Vec<u8>) {
     let head = [a, b, c, d, kind];
     into.reserve(HEAD + payload.len());
     into.extend_from_slice(&head);
-    into.extend_from_slice(&head_check(at, &head));
+    into.extend_from_slice(&head_check(at, head));
     into.extend_from_slice(&xxh3_64_with_seed(payload, at).to_le_bytes());
     into.extend_from_slice(payload);
 }
 
 /// The low half of the hash: 1 in 4,000 million wrong heads passes, and the payload's check follows.
-fn head_check(at: u64, head: &[u8; 5]) -> [u8; 4] {
-    (xxh3_64_with_seed(head, !at) as u32).to_le_bytes()
+fn head_check(at: u64, head: [u8; 5]) -> [u8; 4] {
+    (xxh3_64_with_seed(&head, !at) as u32).to_le_bytes()
 }
 
 /// The head at `at`, if there is one.
@@ -56,7 +56,7 @@ pub fn head(at: u64, bytes: &[u8; HEAD]) -> Option<Head> {
     let payload_check = rest.first_chunk::<8>()?;
     let [a, b, c, d, kind] = *start;
     let length = u32::from_le_bytes([a, b, c, d]) as usize;
-    (*check == head_check(at, start) && length <= MAX_PAYLOAD).then(|| Head {
+    (*check == head_check(at, *start) && length <= MAX_PAYLOAD).then(|| Head {
         length,
         kind,
         check: u64::from_le_bytes(*payload_check),

@@ -13,14 +13,15 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::batch::Content;
+use super::process::Shared;
 use super::pulse::Pulse;
 use super::settings::Settings;
 use crate::error::{Error, Result};
 use crate::ids::{BotId, ProducerId, SessionId};
 use crate::push::{Batch, PushAnswer};
 use crate::retry::Backoff;
-use crate::spool::parcel::Parcel;
 use crate::session::{Change, Execution, Ongoing, Transition};
+use crate::spool::parcel::Parcel;
 use crate::write::Write;
 
 /// Longest a single call may take, whatever the transport's own timeouts are: beyond a long poll.
@@ -38,7 +39,7 @@ pub(super) fn recall(cell: &LastError) -> Option<Error> {
     cell.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-fn remember(cell: &LastError, error: Option<Error>) {
+pub(super) fn remember(cell: &LastError, error: Option<Error>) {
     *cell.lock().unwrap_or_else(PoisonError::into_inner) = error;
 }
 
@@ -78,7 +79,7 @@ pub(super) struct Delivery {
 }
 
 impl Delivery {
-    pub(super) fn new(
+    fn new(
         store: Arc<dyn Write>,
         session: SessionId,
         bot: BotId,
@@ -104,12 +105,23 @@ impl Delivery {
         }
     }
 
+    /// One in `session` of a worker's bot.
+    pub(super) fn of(shared: &Shared, session: &SessionId) -> Self {
+        Self::new(
+            Arc::clone(&shared.store),
+            session.clone(),
+            shared.bot.id.clone(),
+            &shared.settings,
+            Arc::clone(&shared.pulse),
+        )
+    }
+
     /// One that goes on where another of the same name stopped, after its number `sequence`.
     pub(super) fn resumed(self, producer: ProducerId, sequence: u64, attempt: u32) -> Self {
         Self {
+            attempt,
             producer,
             sequence,
-            attempt,
             ..self
         }
     }
@@ -180,12 +192,15 @@ impl Delivery {
 
     /// Findings that the store has received in this attempt, by its own count.
     pub(super) async fn received(&self) -> Result<u64> {
+        Ok(self.execution().await?.map_or(0, |e| e.pushed))
+    }
+
+    /// The execution as the store has it.
+    pub(super) async fn execution(&self) -> Result<Option<Execution>> {
         let mut backoff = Backoff::new();
         loop {
             match self.store.progress(&self.session).await {
-                Ok(progress) => {
-                    return Ok(progress.execution(&self.bot).map_or(0, |e| e.pushed));
-                }
+                Ok(progress) => return Ok(progress.execution(&self.bot).cloned()),
                 Err(error) if error.is_retryable() => backoff.wait().await,
                 Err(error) => return Err(error),
             }

@@ -37,6 +37,9 @@ pub struct Summary {
     pub repeats: u64,
     /// Acknowledged batches that the store lost and nobody could send again; 0 in a sound store.
     pub lost: u64,
+    /// Batches and changes that are in the spool on disk because the store is away: the next start
+    /// with the same spool sends them, and the execution is as it will be then. 0 without a spool.
+    pub spooled: u64,
 }
 
 /// A bot's running part in a session.

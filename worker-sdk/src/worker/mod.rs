@@ -43,6 +43,14 @@ mod batch;
 
 mod pusher;
 
+mod outlet;
+
+mod line;
+
+mod sending;
+
+mod resend;
+
 mod delivery;
 
 mod retry;
@@ -50,6 +58,7 @@ mod retry;
 mod drain;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::bot::Bot;
@@ -70,15 +79,24 @@ pub use settings::{
 pub struct Fleet {
     store: Arc<dyn Write>,
     settings: Settings,
+    spool: Option<PathBuf>,
 }
 
+/// The variable that names the folder of the spool.
+pub const SPOOL_VARIABLE: &str = "FLEET_SPOOL_DIR";
+
 impl Fleet {
-    /// The fleet at `address`: `redis://host:6379` or `http://dashboard:8080`.
+    /// The fleet at `address`: `redis://host:6379` or `http://dashboard:8080`, with a spool in
+    /// the folder that the variable `FLEET_SPOOL_DIR` names, if it names one.
     ///
     /// # Errors
     /// Those of [`transport::connect`].
     pub async fn connect(address: &str) -> Result<Self> {
-        Ok(Self::with(transport::connect(address).await?))
+        let spool = std::env::var_os(SPOOL_VARIABLE).filter(|folder| !folder.is_empty());
+        Ok(Self {
+            spool: spool.map(PathBuf::from),
+            ..Self::with(transport::connect(address).await?)
+        })
     }
 
     /// The fleet behind `store`.
@@ -86,6 +104,7 @@ impl Fleet {
         Self {
             store,
             settings: Settings::default(),
+            spool: None,
         }
     }
 
@@ -93,6 +112,19 @@ impl Fleet {
     #[must_use]
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
+        self
+    }
+
+    /// With a spool in this folder, in a folder of its own for each bot: what executions have to send
+    /// is written there first, a push is done when it is on disk, and what the store has not
+    /// acknowledged when the process ends, in whatever way, is sent by the next one that is given the
+    /// same folder. A full spool makes the bot wait. What the store refuses for good is moved to
+    /// `refused` in it, with the reason. Bounded by [`Settings::spool_bytes`].
+    ///
+    /// A spool is that of one process a bot: [`worker`](Self::worker) refuses a second one.
+    #[must_use]
+    pub fn spool(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.spool = Some(folder.into());
         self
     }
 
@@ -107,7 +139,13 @@ impl Fleet {
     /// [`Error::Invalid`] when the bot or the settings are; [`Error::Unavailable`] or
     /// [`Error::Full`] after the deadline; [`Error::Incompatible`] when store and SDK do not fit.
     pub async fn worker(&self, bot: Bot) -> Result<Worker> {
-        Worker::start(Arc::clone(&self.store), bot, self.settings).await
+        Worker::start(
+            Arc::clone(&self.store),
+            bot,
+            self.settings,
+            self.spool.as_deref(),
+        )
+        .await
     }
 
     /// Registers `bot`, runs `work` as its worker until it ends or is told to, and stops.

@@ -1,11 +1,13 @@
 //! A worker: one running process of a bot, from its registration to its last beat.
 
+use std::collections::BTreeSet;
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFuture};
 use tokio_util::task::TaskTracker;
 
@@ -13,12 +15,13 @@ use super::pulse::Pulse;
 use super::retry::within;
 use super::session::Session;
 use super::settings::Settings;
-use super::{beats, drain, host};
+use super::{beats, drain, host, resend};
 use crate::beat::{Command, WorkerState};
 use crate::bot::Bot;
 use crate::error::{Error, Result};
-use crate::ids::WorkerId;
+use crate::ids::{SessionId, WorkerId};
 use crate::session::OpenSession;
+use crate::spool::queue::Spool;
 use crate::write::Write;
 
 /// What every part of a worker needs.
@@ -35,6 +38,12 @@ pub(super) struct Shared {
     pub(super) recovered: watch::Sender<u64>,
     /// Tasks of executions.
     pub(super) tasks: TaskTracker,
+    /// Where what is to be sent is put first, if anywhere.
+    pub(super) spool: Option<Arc<Spool>>,
+    /// Sessions that an earlier process left parcels for.
+    pub(super) resending: watch::Sender<BTreeSet<SessionId>>,
+    /// Tasks that send what is in the spool.
+    pub(super) senders: TaskTracker,
     /// The bot is to finish: a signal or an operator said so.
     pub(super) cancelled: CancellationToken,
     /// Executions are to end now.
@@ -61,10 +70,18 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Registers the bot, then beats.
-    pub(super) async fn start(store: Arc<dyn Write>, bot: Bot, settings: Settings) -> Result<Self> {
+    /// Takes the spool, registers the bot, then beats.
+    pub(super) async fn start(
+        store: Arc<dyn Write>,
+        bot: Bot,
+        settings: Settings,
+        spool: Option<&Path>,
+    ) -> Result<Self> {
         settings.check()?;
         bot.check()?;
+        let opened = spool.map(|folder| Spool::open(folder, &bot.id, settings.spool_bytes));
+        let (spool, left) = opened.transpose()?.unzip();
+        let left = left.unwrap_or_default();
         let host = host::name();
         let shared = Arc::new(Shared {
             id: host::worker_id(&bot.id, &host)?,
@@ -76,6 +93,9 @@ impl Worker {
             commands: watch::Sender::new(None),
             recovered: watch::Sender::new(0),
             tasks: TaskTracker::new(),
+            spool,
+            resending: watch::Sender::new(resend::sessions(&left)),
+            senders: TaskTracker::new(),
             cancelled: CancellationToken::new(),
             stopping: CancellationToken::new(),
             cut_off: CancellationToken::new(),
@@ -86,6 +106,12 @@ impl Worker {
         let beats = tokio::spawn(beats::run(Arc::clone(&shared)));
         within(settings.deadline, || shared.store.register(&shared.bot)).await?;
         shared.pulse.advance(WorkerState::Running);
+        if let Some(spool) = &shared.spool {
+            let of = || (Arc::clone(&shared), Arc::clone(spool));
+            let ((resending, left_in), (syncing, written)) = (of(), of());
+            shared.senders.spawn(resend::run(resending, left_in, left));
+            tokio::spawn(resend::sync(syncing, written));
+        }
         Ok(Self {
             shared,
             beats: Arc::new(tokio::sync::Mutex::new(Some(beats))),
@@ -186,10 +212,21 @@ impl Worker {
         shared.stopping.cancel();
         shared.tasks.close();
         let limit = shared.settings.drain;
-        let drained = timeout(limit, shared.tasks.wait()).await;
-        if drained.is_err() {
+        let until = Instant::now() + limit;
+        let drained = timeout_at(until, shared.tasks.wait()).await;
+        shared.senders.close();
+        // What these have not sent is in the spool.
+        let sent = timeout_at(until, shared.senders.wait()).await;
+        if drained.is_err() || sent.is_err() {
             shared.cut_off.cancel();
             shared.tasks.wait().await;
+            shared.senders.wait().await;
+        }
+        if let Some(spool) = &shared.spool {
+            let parcels = spool.open_parcels();
+            if parcels > 0 {
+                tracing::warn!(parcels, spool = %spool.folder().display(), "the store is away; the next start sends what is in the spool");
+            }
         }
         shared.pulse.advance(WorkerState::Stopped);
         if let Some(beats) = self.beats.lock().await.take() {

@@ -11,8 +11,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::batch::{Item, Load, Sent, Waiter};
-use super::delivery::Delivery;
 use super::execution::Summary;
+use super::outlet::Outlet;
 use super::process::Shared;
 use super::pulse::Presence;
 use crate::error::{Error, Result};
@@ -41,10 +41,10 @@ pub(super) enum How {
     Fail { reason: String },
 }
 
-type Landed = (Box<Delivery>, Result<()>);
+type Landed = (Box<Outlet>, Result<()>);
 
 enum Station {
-    Home(Box<Delivery>),
+    Home(Box<Outlet>),
     Away(BoxFuture<'static, Landed>, Sent),
     /// Only while one of the others is being replaced.
     Nowhere,
@@ -76,7 +76,7 @@ impl Pusher {
     pub(super) fn new(
         shared: Arc<Shared>,
         inbox: mpsc::Receiver<Message>,
-        delivery: Delivery,
+        delivery: Outlet,
         presence: Presence,
     ) -> Self {
         let recovered = shared.recovered.subscribe();
@@ -203,7 +203,7 @@ impl Pusher {
     }
 
     /// Sends all there is and waits until it has landed; hands out the producer.
-    async fn settle(&mut self) -> Option<&mut Delivery> {
+    async fn settle(&mut self) -> Option<&mut Outlet> {
         loop {
             if let Station::Away(..) = self.station {
                 let landed = landing(&mut self.station).await;
@@ -225,7 +225,7 @@ impl Pusher {
         let handed = match self.refused.take() {
             Some(error) => Err(error),
             None => match self.settle().await {
-                Some(delivery) => Ok(delivery.ongoing()),
+                Some(delivery) => delivery.ongoing().await,
                 None => Err(Error::protocol("the execution has no producer")),
             },
         };
@@ -253,13 +253,15 @@ impl Pusher {
         if end.answer.is_closed() {
             return Err(Error::conflict("nobody waits for the end any more"));
         }
+        let refused = delivery.drained().await.or(refused);
         let execution = finish(delivery, end, refused).await?;
         Ok(Summary {
             execution,
-            pushed: delivery.pushed,
-            new: delivery.new,
+            pushed: delivery.pushed(),
+            new: delivery.new_findings(),
             repeats: end.repeats,
-            lost: delivery.lost,
+            lost: delivery.lost(),
+            spooled: delivery.left(),
         })
     }
 
@@ -323,7 +325,7 @@ async fn landing(station: &mut Station) -> Landed {
     }
 }
 
-async fn finish(delivery: &mut Delivery, end: &End, refused: Option<Error>) -> Result<Execution> {
+async fn finish(delivery: &mut Outlet, end: &End, refused: Option<Error>) -> Result<Execution> {
     let change = match &end.how {
         How::Fail { reason } => Change::Fail {
             reason: reason.clone(),
@@ -335,7 +337,7 @@ async fn finish(delivery: &mut Delivery, end: &End, refused: Option<Error>) -> R
         How::Complete { partial: false } => {
             whole(delivery, end.accepted, refused)?;
             Change::Complete {
-                pushed: delivery.pushed,
+                pushed: delivery.pushed(),
                 partial: false,
             }
         }
@@ -344,15 +346,15 @@ async fn finish(delivery: &mut Delivery, end: &End, refused: Option<Error>) -> R
 }
 
 /// A scan is whole only if every finding taken from the bot is in the store.
-fn whole(delivery: &Delivery, accepted: u64, refused: Option<Error>) -> Result<()> {
+fn whole(delivery: &Outlet, accepted: u64, refused: Option<Error>) -> Result<()> {
     let advice = "complete it as partial, fail it, or start it over";
-    if delivery.lost > 0 {
+    if delivery.lost() > 0 {
         return Err(Error::conflict(format!(
             "the store lost {} acknowledged batches for good; {advice}",
-            delivery.lost
+            delivery.lost()
         )));
     }
-    let missing = accepted.saturating_sub(delivery.pushed);
+    let missing = accepted.saturating_sub(delivery.pushed());
     match refused {
         Some(error) => Err(error),
         None if missing > 0 => Err(Error::conflict(format!(

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::delivery::Delivery;
 use super::execution::{ActiveExecution, cut};
+use super::outlet::Outlet;
 use super::process::Shared;
 use super::pusher::Pusher;
 use crate::retry::Backoff;
@@ -84,7 +84,7 @@ impl Session {
             reopen,
         };
         let presence = shared.pulse.enter(&self.id);
-        let mut delivery = self.delivery();
+        let mut delivery = self.outlet().await?;
         let started = self.change(&mut delivery, change).await?;
         let (to, inbox) = mpsc::channel(shared.settings.queue);
         let seen = Fingerprinter::new(&self.repository, shared.bot.id.as_str());
@@ -108,22 +108,23 @@ impl Session {
     /// [`Error::Full`] after the deadline.
     pub async fn skip(&self, reason: impl Into<String>) -> Result<Execution> {
         let reason = cut(reason.into());
-        let mut delivery = self.delivery();
+        let mut delivery = self.outlet().await?;
         self.change(&mut delivery, Change::Skip { reason }).await
     }
 
-    fn delivery(&self) -> Delivery {
-        let shared = &self.shared;
-        Delivery::new(
-            Arc::clone(&shared.store),
-            self.id.clone(),
-            shared.bot.id.clone(),
-            &shared.settings,
-            Arc::clone(&shared.pulse),
-        )
+    /// The way to the store, once what an earlier process left for this session is there: its
+    /// attempt is the one before.
+    async fn outlet(&self) -> Result<Outlet> {
+        let mut resending = self.shared.resending.subscribe();
+        let limit = self.shared.settings.deadline;
+        let sent = resending.wait_for(|sessions| !sessions.contains(&self.id));
+        match tokio::time::timeout(limit, sent).await {
+            Ok(_) => Ok(Outlet::new(&self.shared, &self.id)),
+            Err(_) => Err(super::retry::unanswered(limit)),
+        }
     }
 
-    async fn change(&self, delivery: &mut Delivery, change: Change) -> Result<Execution> {
+    async fn change(&self, delivery: &mut Outlet, change: Change) -> Result<Execution> {
         let limit = self.shared.settings.deadline;
         let last_error = delivery.last_error();
         match tokio::time::timeout(limit, delivery.change(change)).await {

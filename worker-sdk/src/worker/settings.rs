@@ -6,6 +6,7 @@ use crate::beat::BEAT_INTERVAL;
 use crate::error::{Error, Result};
 use crate::finding::MAX_FINDING_BYTES;
 use crate::push::{MAX_BATCH_BYTES, MAX_BATCH_FINDINGS};
+use crate::spool::{MIN_SPOOL_BYTES, SPOOL_BYTES};
 
 /// Default of [`Settings::batch_findings`]: what a store takes at most. A call costs Redis the same
 /// whatever is in it, and a rule's findings are counted once a call: in batches of 1,000 a finding
@@ -51,6 +52,8 @@ pub struct Settings {
     pub keep: Duration,
     /// Most encoded bytes kept so.
     pub keep_bytes: usize,
+    /// Most bytes of a spool, if the fleet has one; see [`Fleet::spool`](super::Fleet::spool).
+    pub spool_bytes: u64,
     /// Time between two heartbeats.
     pub beat: Duration,
 }
@@ -67,6 +70,7 @@ impl Default for Settings {
             drain: DRAIN,
             keep: KEEP,
             keep_bytes: KEEP_BYTES,
+            spool_bytes: SPOOL_BYTES,
             beat: BEAT_INTERVAL,
         }
     }
@@ -90,6 +94,10 @@ impl Settings {
                 let why = format!("{value} is not between 1 and {most}");
                 return Err(Error::invalid(what, why));
             }
+        }
+        if self.spool_bytes < MIN_SPOOL_BYTES {
+            let why = format!("{} is less than {MIN_SPOOL_BYTES}", self.spool_bytes);
+            return Err(Error::invalid("spool_bytes", why));
         }
         if self.beat.is_zero() {
             return Err(Error::invalid("beat", "it is zero"));

@@ -224,6 +224,13 @@ impl Write for Flaky {
                 .executions
                 .entry(bot.clone())
                 .or_insert_with(|| Execution::pending(bot));
+            let names_one = matches!(
+                transition.change,
+                Change::Complete { .. } | Change::Fail { .. }
+            );
+            if names_one && transition.attempt != execution.attempt {
+                return Err(Error::conflict("another attempt took over"));
+            }
             apply(execution, &transition.change)?;
             state
                 .producers

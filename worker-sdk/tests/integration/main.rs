@@ -16,3 +16,4 @@ mod beats;
 mod executions;
 mod losses;
 mod reports;
+mod spool;
