@@ -3,7 +3,8 @@
 //! The map, in the order a request meets it:
 //!
 //! 1. [`config`]: flags, environment and file become one checked struct.
-//! 2. [`server`]: sockets, limits, deadlines, draining. It hands `/ws` to [`ws`] and the rest to [`routes`].
+//! 2. [`server`]: sockets, limits, deadlines, draining. It asks [`access`] whether a request may pass,
+//!    hands `/ws` to [`ws`] and the rest to [`routes`].
 //! 3. [`context`]: what every handler works with; [`routes`] composes [`api`], [`pages`],
 //!    [`probes`] and [`metrics`].
 //! 4. [`ws`]: one hub that watches the store, and its clients.
@@ -16,6 +17,8 @@
 pub mod config;
 
 pub mod server;
+
+pub mod access;
 
 pub mod context;
 

@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use fleet_coordinator::config::shared::filter;
-use fleet_coordinator::logging;
 use fleet_coordinator::maintain::{Coordinator, CoordinatorSettings};
 use fleet_coordinator::process::{
     self, BAD_CONFIGURATION, FAILED, Signals, complain, print_settings,
 };
 use fleet_coordinator::store::memory::MemoryStore;
 use fleet_coordinator::store::{OpenOptions, SharedStore};
+use fleet_coordinator::{logging, ops};
 use fleet_dashboard::config::{Args, Settings};
 use fleet_dashboard::context::Context;
 use fleet_dashboard::demo::{self, Pace};
@@ -35,6 +35,10 @@ fn main() -> ExitCode {
     };
     let done = match start(args) {
         Ok(Start::Printed) => Ok(ExitCode::SUCCESS),
+        Ok(Start::Asked(address)) => {
+            let asked = ops::probe::ready(address).context("not ready");
+            asked.map(|()| ExitCode::SUCCESS)
+        }
         Ok(Start::Part(task)) => {
             on_runtime(async move { demo::play(&task).await.map(|()| ExitCode::SUCCESS) })
         }
@@ -54,6 +58,8 @@ struct Extras {
 enum Start {
     /// Nothing more: the settings were printed.
     Printed,
+    /// A question to the process that listens there.
+    Asked(SocketAddr),
     /// A bot of a demonstration.
     Part(String),
     /// A dashboard.
@@ -67,6 +73,7 @@ fn start(mut args: Args) -> anyhow::Result<Start> {
         demo: args.demo.take(),
         import: std::mem::take(&mut args.import),
     };
+    let healthcheck = args.healthcheck;
     let (print, quiet) = (
         args.print_config,
         extras.demo.is_some() && args.raw.log.is_none(),
@@ -75,6 +82,12 @@ fn start(mut args: Args) -> anyhow::Result<Start> {
     if print {
         print_settings(&settings.shown()).context("the settings cannot be written")?;
         return Ok(Start::Printed);
+    }
+    if healthcheck {
+        return Ok(Start::Asked(settings.ops_listen.unwrap_or(settings.listen)));
+    }
+    if extras.demo.is_some() && settings.tokens.is_some() {
+        anyhow::bail!("the bots of --demo have no tokens; leave out --tokens-file");
     }
     if let (Some(_), Some(store)) = (&extras.demo, &settings.store) {
         anyhow::bail!(
@@ -115,6 +128,10 @@ async fn run(settings: Settings, extras: Extras) -> anyhow::Result<ExitCode> {
     };
     let listener = bind(&settings).await?;
     let address = listener.local_addr()?;
+    let ops = match settings.ops_listen {
+        Some(address) => Some(ops::bind(address).await?),
+        None => None,
+    };
     let embedded = settings.store.is_none();
     let mut context = Context::new(store, settings)?;
     let ended = CancellationToken::new();
@@ -126,6 +143,7 @@ async fn run(settings: Settings, extras: Extras) -> anyhow::Result<ExitCode> {
         Ok(beside) => beside,
         Err(error) => return Ok(complain(NAME, format!("{error:#}"), BAD_CONFIGURATION)),
     };
+    look_after(&context, ops, &ended);
     let filter = routes::all(&context);
     let drained = server::serve(listener, filter, &context, shutdown).await;
     // The coordinator ends last: what was pushed while draining is still looked at.
@@ -146,6 +164,24 @@ async fn run(settings: Settings, extras: Extras) -> anyhow::Result<ExitCode> {
             ExitCode::from(FAILED)
         }
     })
+}
+
+/// Begins what lasts to the end: the answers to probes, and the look at the tokens.
+fn look_after(context: &Context, ops: Option<TcpListener>, ended: &CancellationToken) {
+    if let Some(listener) = ops {
+        let (context, ended) = (context.clone(), ended.clone());
+        tokio::spawn(async move {
+            let filter = routes::ops(&context);
+            server::serve_ops(listener, filter, &context, ended).await;
+        });
+    }
+    match &context.settings.tokens {
+        Some(tokens) => drop(tokio::spawn(tokens.clone().watch(ended.clone()))),
+        None if context.settings.insecure_open => {
+            tracing::warn!("everybody who reaches this address may read and push everything");
+        }
+        None => {}
+    }
 }
 
 /// Begins what runs beside the server: the demonstration, and reports taken along.

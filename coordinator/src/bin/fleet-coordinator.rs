@@ -1,6 +1,7 @@
 //! The coordinator process: configuration, signals, drain and exit code.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use fleet_coordinator::config::{Args, Config};
@@ -9,7 +10,7 @@ use fleet_coordinator::maintain::{Coordinator, CoordinatorSettings};
 use fleet_coordinator::process::{
     self, BAD_CONFIGURATION, FAILED, Signals, complain, print_settings,
 };
-use fleet_coordinator::store;
+use fleet_coordinator::{ops, store};
 use tokio_util::sync::CancellationToken;
 
 /// The process's name in what it says.
@@ -20,7 +21,7 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(code) => return code,
     };
-    let print = args.print_config;
+    let (print, healthcheck) = (args.print_config, args.healthcheck);
     let checked = args
         .checked()
         .and_then(|config| Ok((config.filter()?, config)));
@@ -28,7 +29,9 @@ fn main() -> ExitCode {
         Ok(checked) => checked,
         Err(error) => return complain(NAME, error, BAD_CONFIGURATION),
     };
-    let ended = if print {
+    let ended = if healthcheck {
+        return asked(&config);
+    } else if print {
         print_settings(&config.shown())
             .context("the settings cannot be written")
             .map(|()| ExitCode::SUCCESS)
@@ -45,6 +48,18 @@ fn main() -> ExitCode {
     })
 }
 
+/// Whether the process that runs with this configuration is ready.
+fn asked(config: &Config) -> ExitCode {
+    let Some(address) = config.ops_listen else {
+        let why = "--healthcheck asks at --ops-listen, which is not set";
+        return complain(NAME, why, BAD_CONFIGURATION);
+    };
+    match ops::probe::ready(address) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(NAME, format!("not ready: {error}"), FAILED),
+    }
+}
+
 /// From the runtime to the exit code.
 fn live(config: &Config) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -58,6 +73,10 @@ async fn run(config: &Config) -> anyhow::Result<ExitCode> {
     // Taken before anything is opened: a signal must never meet its default and cut a write.
     let signals = Signals::new().context("signals cannot be watched")?;
     let store = store::open(config.store.secret(), &config.open)?;
+    let ops = match config.ops_listen {
+        Some(address) => Some(ops::bind(address).await?),
+        None => None,
+    };
     tracing::info!(store = %store.address(), version = env!("CARGO_PKG_VERSION"), "coordinating");
     let shutdown = CancellationToken::new();
     tokio::spawn(signals.watch(shutdown.clone()));
@@ -66,7 +85,17 @@ async fn run(config: &Config) -> anyhow::Result<ExitCode> {
         keep: config.keep.clone(),
         ..CoordinatorSettings::default()
     };
-    let coordinator = Coordinator::new(store, settings);
+    let coordinator = Arc::new(Coordinator::new(Arc::clone(&store), settings));
+    if let Some(listener) = ops {
+        // Answers to the end: a process that drains is alive.
+        let answering = ops::serve(
+            listener,
+            Arc::clone(&coordinator),
+            store,
+            CancellationToken::new(),
+        );
+        tokio::spawn(answering);
+    }
     let drained = tokio::select! {
         () = coordinator.run(shutdown.clone()) => true,
         () = too_late(&shutdown, config) => false,

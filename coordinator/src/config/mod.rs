@@ -7,6 +7,7 @@ pub mod health;
 
 pub mod keep;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::health::Settings;
 use crate::logging::LogFormat;
+use crate::ops;
 use crate::retention::Keep;
 use crate::store::OpenOptions;
 use shared::{filter, log_format, namespace, partitions};
@@ -47,6 +49,9 @@ pub struct Args {
     /// Print the settings that result, with secrets hidden, and exit.
     #[arg(long)]
     pub print_config: bool,
+    /// Ask the process that runs with these settings whether it is ready (at --ops-listen), and exit.
+    #[arg(long)]
+    pub healthcheck: bool,
     /// The settings.
     #[command(flatten)]
     pub raw: Raw,
@@ -65,6 +70,10 @@ pub struct Raw {
     /// Partitions, when this process creates the fleet [default: 16].
     #[arg(long, env = "FLEET_PARTITIONS", value_name = "N")]
     pub partitions: Option<u16>,
+    /// Address of probes and metrics (/livez, /readyz, /metrics), such as 0.0.0.0:9090; they tell
+    /// nothing of findings [default: none].
+    #[arg(long, env = "FLEET_OPS_LISTEN", value_name = "ADDRESS")]
+    pub ops_listen: Option<String>,
     /// Time to finish what is in hand when told to stop, in milliseconds [default: 25000].
     #[arg(long, env = "FLEET_DRAIN_MS", value_name = "MS")]
     pub drain_ms: Option<u64>,
@@ -101,6 +110,7 @@ impl Raw {
             store: self.store.or(file.store),
             namespace: self.namespace.or(file.namespace),
             partitions: self.partitions.or(file.partitions),
+            ops_listen: self.ops_listen.or(file.ops_listen),
             drain_ms: self.drain_ms.or(file.drain_ms),
             keep_days: self.keep_days.or(file.keep_days),
             keep_findings: self.keep_findings.or(file.keep_findings),
@@ -129,6 +139,8 @@ pub struct Config {
     pub store: StoreAddress,
     /// How the store is opened.
     pub open: OpenOptions,
+    /// Where probes and metrics are; none for nowhere.
+    pub ops_listen: Option<SocketAddr>,
     /// Time to finish what is in hand when told to stop.
     pub drain: Duration,
     /// What is logged: a level, or directives of `tracing-subscriber`.
@@ -156,6 +168,7 @@ impl Config {
                 namespace: namespace(raw.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE))?,
                 ..OpenOptions::default()
             },
+            ops_listen: raw.ops_listen.as_deref().map(ops::address).transpose()?,
             drain: drain(raw.drain_ms)?,
             log,
             log_format: log_format(raw.log_format.as_deref())?,
@@ -178,6 +191,7 @@ impl Config {
             store: Some(self.store.shown()),
             namespace: Some(self.open.namespace.clone()),
             partitions: Some(self.open.partitions.count()),
+            ops_listen: self.ops_listen.map(|address| address.to_string()),
             drain_ms: u64::try_from(self.drain.as_millis()).ok(),
             keep_days: keep::days(&self.keep),
             keep_findings: self.keep.findings,

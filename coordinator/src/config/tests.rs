@@ -70,6 +70,7 @@ fn the_file_fills_what_flags_leave_out_and_its_faults_name_a_line() {
         let args = Args {
             config: Some(path.clone()),
             print_config: false,
+            healthcheck: false,
             raw: flags,
         };
         args.checked()

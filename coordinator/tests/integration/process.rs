@@ -90,3 +90,72 @@ async fn it_waits_for_redis_computes_and_drains_on_a_signal() {
     let ended = tokio::task::spawn_blocking(move || child.wait());
     assert_eq!(within(ended).await.unwrap().unwrap().code(), Some(0));
 }
+
+#[tokio::test]
+async fn it_answers_probes_and_scrapes_on_a_listener_of_its_own() {
+    let server = RedisServer::start().await;
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let ops = free.local_addr().unwrap().to_string();
+    drop(free);
+    let store = server.url();
+    let settings = ["--store", &store, "--ops-listen", &ops];
+    let asking = || {
+        let mut command = coordinator();
+        command.args(settings).arg("--healthcheck");
+        command.output().unwrap()
+    };
+    assert_eq!(asking().status.code(), Some(1), "nobody listens yet");
+    let mut child = coordinator()
+        .args(settings)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    within(async {
+        while !tokio::task::spawn_blocking(asking_of(&store, &ops))
+            .await
+            .unwrap()
+        {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let get = async |path: &str| {
+        let answer = reqwest::get(format!("http://{ops}{path}")).await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    assert_eq!(get("/livez").await.0, 200);
+    assert_eq!(get("/nothing").await.0, 404);
+    let (status, metrics) = get("/metrics").await;
+    assert_eq!(status, 200);
+    for name in [
+        "fleet_coordinator_entries_total",
+        "fleet_coordinator_lag_seconds",
+        "fleet_build_info",
+        "process_resident_memory_bytes",
+    ] {
+        assert!(metrics.contains(name), "{name}: {metrics}");
+    }
+    drop(server);
+    within(async {
+        while get("/readyz").await.0 != 503 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(
+        get("/livez").await.0,
+        200,
+        "no restart would bring Redis back"
+    );
+    let why = String::from_utf8(asking().stderr).unwrap();
+    assert!(why.contains("not ready"), "{why}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// Whether the process that runs with these settings says that it is ready.
+fn asking_of(store: &str, ops: &str) -> impl FnOnce() -> bool + use<> {
+    let mut command = coordinator();
+    command.args(["--store", store, "--ops-listen", ops, "--healthcheck"]);
+    move || command.output().unwrap().status.success()
+}

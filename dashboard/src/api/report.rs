@@ -14,6 +14,7 @@ use fleet_coordinator::answer::{Reporting, STEP};
 use fleet_coordinator::report::Format;
 use fleet_worker_sdk::SessionId;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use warp::filters::BoxedFilter;
 use warp::http::HeaderValue;
@@ -58,11 +59,13 @@ async fn report(context: Context, session: String, query: String) -> Result<Resp
         None => None,
     };
     let asked = filter::asked(&query, STEP, MAX_LIMIT)?;
+    let (metrics, began) = (context.metrics.clone(), Instant::now());
     let settings = context.view.health_settings();
     let report = Reporting::begin(&*context.store, settings, &session, format, &asked, limit);
     let report = report.await?;
     let repository = report.facts().session.repository.as_str().replace('/', "-");
-    Ok(named(stream(report), format, &repository))
+    let written = move || metrics.reported(format.extension(), began.elapsed());
+    Ok(named(stream(report, written), format, &repository))
 }
 
 fn named(mut response: Response, format: Format, repository: &str) -> Response {
@@ -82,22 +85,30 @@ fn named(mut response: Response, format: Format, repository: &str) -> Response {
 }
 
 /// The report as a body: written by a task of its own, as fast as the client reads.
-fn stream(report: Reporting) -> Response {
+fn stream(report: Reporting, written: impl FnOnce() + Send + 'static) -> Response {
     let (to, from) = mpsc::channel(AHEAD);
-    tokio::spawn(write(report, to));
+    tokio::spawn(async move {
+        if write(report, to).await {
+            written();
+        }
+    });
     warp::reply::stream(ReceiverStream::new(from)).into_response()
 }
 
 /// Writes part after part. A client that went away ends it; an index that refuses its own cursor
-/// breaks the body off, which the client sees as an incomplete transfer.
-async fn write(mut report: Reporting, to: mpsc::Sender<Result<Bytes, fleet_worker_sdk::Error>>) {
+/// breaks the body off, which the client sees as an incomplete transfer. Says whether it is whole.
+async fn write(
+    mut report: Reporting,
+    to: mpsc::Sender<Result<Bytes, fleet_worker_sdk::Error>>,
+) -> bool {
     while let Some(part) = report.next().await.transpose() {
         let broken = part.is_err();
         if let Err(error) = &part {
             tracing::warn!(%error, "report broke off");
         }
         if to.send(part.map(Bytes::from)).await.is_err() || broken {
-            return;
+            return false;
         }
     }
+    true
 }

@@ -1,8 +1,8 @@
 //! Headers that keep an answer from being more than it is, and the check of who may write.
 //!
 //! Browsers send `Origin` with every write another page makes; bots send none. A write whose
-//! `Origin` is not this host is refused, which together with JSON-only bodies and no cookies
-//! leaves a foreign page nothing to forge.
+//! `Origin` is not this host is refused, which together with JSON-only bodies and a cookie that other
+//! sites' requests do not carry leaves a foreign page nothing to forge.
 
 use fleet_worker_sdk::Error;
 use warp::Filter;

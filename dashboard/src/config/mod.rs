@@ -15,10 +15,12 @@ use fleet_coordinator::config::shared::{log_format, namespace, partitions};
 pub use fleet_coordinator::config::{ConfigError, StoreAddress};
 use fleet_coordinator::health::Settings as HealthSettings;
 pub use fleet_coordinator::logging::LogFormat;
+use fleet_coordinator::ops;
 use fleet_coordinator::retention::Keep;
 use fleet_worker_sdk::Partitions;
 use fleet_worker_sdk::keys::DEFAULT_NAMESPACE;
 
+use crate::access::TokensFile;
 use limits::Limit;
 pub use raw::{Args, Raw};
 
@@ -28,8 +30,14 @@ pub const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
 /// The checked configuration.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Address to listen on; a loopback address.
+    /// Address to listen on; a loopback address unless there are tokens or it is to be open.
     pub listen: SocketAddr,
+    /// Address of metrics and probes; none for beside the pages.
+    pub ops_listen: Option<SocketAddr>,
+    /// Who may come in; none for everybody.
+    pub tokens: Option<TokensFile>,
+    /// Whether everybody may come in from other machines, too.
+    pub insecure_open: bool,
     /// Address of the store; none for the embedded one.
     pub store: Option<StoreAddress>,
     /// Namespace of the fleet in the store.
@@ -82,8 +90,15 @@ impl Settings {
     pub fn check(raw: &Raw) -> Result<Self, ConfigError> {
         let count = |limit: &Limit, value: Option<u64>| limit.take(value).map(|n| n as usize);
         let time = |limit: &Limit, value| limit.take(value).map(Duration::from_millis);
+        let tokens = raw.tokens_file.as_deref().map(TokensFile::open);
+        let tokens = tokens.transpose()?;
+        let insecure_open = raw.insecure_open.unwrap_or_default();
+        let guarded = tokens.is_some() || insecure_open;
         Ok(Self {
-            listen: listen(raw.listen.as_deref().unwrap_or(DEFAULT_LISTEN))?,
+            listen: listen(raw.listen.as_deref().unwrap_or(DEFAULT_LISTEN), guarded)?,
+            ops_listen: raw.ops_listen.as_deref().map(ops::address).transpose()?,
+            tokens,
+            insecure_open,
             store: raw.store.as_deref().map(store).transpose()?,
             namespace: namespace(raw.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE))?,
             partitions: partitions(raw.partitions)?,
@@ -117,6 +132,9 @@ impl Settings {
         let ms = |time: Duration| u64::try_from(time.as_millis()).ok();
         Raw {
             listen: Some(self.listen.to_string()),
+            ops_listen: self.ops_listen.map(|address| address.to_string()),
+            tokens_file: self.tokens.as_ref().map(|file| file.path().to_owned()),
+            insecure_open: Some(self.insecure_open),
             store: self.store.as_ref().map(StoreAddress::shown),
             namespace: Some(self.namespace.clone()),
             partitions: Some(self.partitions.count()),
@@ -148,6 +166,9 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            ops_listen: None,
+            tokens: None,
+            insecure_open: false,
             store: None,
             namespace: DEFAULT_NAMESPACE.to_owned(),
             partitions: Partitions::DEFAULT,
@@ -181,9 +202,9 @@ fn in_memory() -> Keep {
     }
 }
 
-/// A loopback address and port. Anything else is refused while there is no access control:
-/// whoever reaches the port may read every finding and push false ones.
-fn listen(text: &str) -> Result<SocketAddr, ConfigError> {
+/// An address and port. Anything but a loopback address is refused unless it is `guarded`: whoever
+/// reaches the port could read every finding and push false ones.
+fn listen(text: &str, guarded: bool) -> Result<SocketAddr, ConfigError> {
     let refuse = |why: String| ConfigError::invalid("listen", why);
     let numeric = match text.strip_prefix("localhost:") {
         Some(port) => format!("127.0.0.1:{port}"),
@@ -194,13 +215,13 @@ fn listen(text: &str) -> Result<SocketAddr, ConfigError> {
             "{text:?} is not an address and a port; write it as 127.0.0.1:8080 or [::1]:8080"
         ))
     })?;
-    if is_loopback(address.ip()) {
+    if guarded || is_loopback(address.ip()) {
         return Ok(address);
     }
     Err(refuse(format!(
-        "{address} can be reached from other machines, and there is no access control yet: \
-         whoever reaches it could read and push findings. Listen on 127.0.0.1:{port}, and let a \
-         reverse proxy on this machine, or in this pod, that asks for credentials forward to it",
+        "{address} can be reached from other machines, and whoever reaches it could read and push \
+         findings. Say who may with --tokens-file, which `fleet token new` makes lines for; or listen \
+         on 127.0.0.1:{port}; or let everybody in with --insecure-open",
         port = address.port()
     )))
 }

@@ -19,6 +19,9 @@ pub struct Args {
     /// Print the settings that result, with secrets hidden, and exit.
     #[arg(long)]
     pub print_config: bool,
+    /// Ask the process that runs with these settings whether it is ready, and exit.
+    #[arg(long)]
+    pub healthcheck: bool,
     /// Show a fleet at work: small bots look at the checkout at PATH, again every minute.
     #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = ".", conflicts_with = "store")]
     pub demo: Option<PathBuf>,
@@ -37,9 +40,21 @@ pub struct Args {
 #[derive(Clone, Default, clap::Args, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Raw {
-    /// Address to listen on; a loopback address [default: 127.0.0.1:8080].
+    /// Address to listen on; other than a loopback address with --tokens-file only [default:
+    /// 127.0.0.1:8080].
     #[arg(long, env = "FLEET_LISTEN", value_name = "ADDRESS")]
     pub listen: Option<String>,
+    /// Address of metrics and probes alone (/metrics, /livez, /readyz), such as 0.0.0.0:9090; they
+    /// tell nothing of findings and need no token [default: beside the pages].
+    #[arg(long, env = "FLEET_OPS_LISTEN", value_name = "ADDRESS")]
+    pub ops_listen: Option<String>,
+    /// File of those who may come in, a line each: `role sha256:HASH name`; `fleet token new` makes
+    /// them. Read again when it changes [default: everybody may].
+    #[arg(long, env = "FLEET_TOKENS_FILE", value_name = "FILE")]
+    pub tokens_file: Option<PathBuf>,
+    /// Let everybody who reaches --listen read and push everything.
+    #[arg(long, env = "FLEET_INSECURE_OPEN", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub insecure_open: Option<bool>,
     /// Where the fleet lives, such as `redis://host:6379` [default: in this process].
     #[arg(long, env = "FLEET_STORE", value_name = "URL", hide_env_values = true)]
     pub store: Option<String>,
@@ -127,6 +142,9 @@ impl Raw {
     pub fn over(self, file: Self) -> Self {
         Self {
             listen: self.listen.or(file.listen),
+            ops_listen: self.ops_listen.or(file.ops_listen),
+            tokens_file: self.tokens_file.or(file.tokens_file),
+            insecure_open: self.insecure_open.or(file.insecure_open),
             store: self.store.or(file.store),
             namespace: self.namespace.or(file.namespace),
             partitions: self.partitions.or(file.partitions),

@@ -16,7 +16,7 @@ fn listening(address: &str) -> Result<Settings, String> {
 }
 
 #[test]
-fn nothing_but_loopback_is_listened_on() {
+fn nothing_but_loopback_is_listened_on_by_itself() {
     for open in [
         "0.0.0.0:8080",
         "[::]:8080",
@@ -24,7 +24,8 @@ fn nothing_but_loopback_is_listened_on() {
         "[::ffff:10.0.0.1]:80",
     ] {
         let why = listening(open).unwrap_err();
-        assert!(why.contains("no access control"), "{open}: {why}");
+        assert!(why.contains("--tokens-file"), "{open}: {why}");
+        assert!(why.contains("--insecure-open"), "{open}: {why}");
         assert!(
             why.contains("127.0.0.1"),
             "{open} must be told what to do: {why}"
@@ -48,6 +49,44 @@ fn nothing_but_loopback_is_listened_on() {
     ] {
         assert!(listening(bad).unwrap_err().contains("write it as"), "{bad}");
     }
+}
+
+#[test]
+fn any_address_is_listened_on_with_tokens_or_when_it_is_to_be_open() {
+    let open = |insecure, tokens: Option<&std::path::Path>| {
+        checked(Raw {
+            listen: Some("0.0.0.0:8080".to_owned()),
+            insecure_open: insecure,
+            tokens_file: tokens.map(std::path::Path::to_owned),
+            ..Raw::default()
+        })
+    };
+    assert!(open(Some(true), None).unwrap().tokens.is_none());
+    assert!(open(Some(false), None).is_err());
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let empty = open(None, Some(file.path())).unwrap_err();
+    assert!(empty.contains("no token"), "{empty}");
+    let secret = fleet_coordinator::access::Secret::fresh().unwrap();
+    let line = secret.line(fleet_coordinator::access::Role::Read, "ann");
+    writeln!(file, "{line}").unwrap();
+    let settings = open(None, Some(file.path())).unwrap();
+    assert!(settings.tokens.is_some());
+    let shown = toml::to_string(&settings.shown()).unwrap();
+    assert!(shown.contains("tokens-file"), "{shown}");
+    assert!(!shown.contains("sha256"), "{shown}");
+}
+
+#[test]
+fn probes_may_be_asked_for_anywhere() {
+    let ops = |address: &str| {
+        checked(Raw {
+            ops_listen: Some(address.to_owned()),
+            ..Raw::default()
+        })
+    };
+    let settings = ops("0.0.0.0:9090").unwrap();
+    assert_eq!(settings.ops_listen.unwrap().port(), 9090);
+    assert!(ops("9090").unwrap_err().contains("0.0.0.0:9090"));
 }
 
 #[test]

@@ -7,11 +7,13 @@ use warp::http::{Method, StatusCode};
 use super::Metrics;
 
 /// A path pattern: `*` is one segment, a last `**` any number.
-const ROUTES: [&str; 29] = [
+const ROUTES: [&str; 31] = [
     "/",
     "/sessions/*",
     "/assets/**",
     "/ws",
+    "/login",
+    "/logout",
     "/livez",
     "/readyz",
     "/metrics",

@@ -11,6 +11,7 @@ pub(crate) mod scrape;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fleet_coordinator::ops;
 use fleet_coordinator::view::Scope;
 use prometheus::core::{AtomicU64, GenericCounter, GenericCounterVec};
 use prometheus::{HistogramOpts, HistogramVec, IntGauge, Opts, Registry, TextEncoder};
@@ -49,6 +50,8 @@ struct Inner {
     clients_left: Counters,
     frames: Counters,
     frames_skipped: Counter,
+    access_refused: Counters,
+    reports: HistogramVec,
 }
 
 /// Something that is counted while it lasts.
@@ -116,16 +119,19 @@ impl Metrics {
                 "fleet_ws_frames_skipped_total",
                 "Frames that slow clients missed and got merged into a later one.",
             )?,
+            access_refused: add.counters(
+                "fleet_access_refused_total",
+                "Requests refused for want of a right, by why.",
+                &["reason"],
+            )?,
+            reports: add.durations(
+                "fleet_report_duration_seconds",
+                "Time from a report's request to its last byte taken.",
+                "format",
+            )?,
             registry: registry.clone(),
         };
-        let build = add.gauge_of(
-            Opts::new("fleet_build_info", "1, of this version.")
-                .const_label("version", env!("CARGO_PKG_VERSION")),
-        )?;
-        build.set(1);
-        registry.register(Box::new(
-            prometheus::process_collector::ProcessCollector::for_self(),
-        ))?;
+        ops::metrics::process(&registry)?;
         Ok(Self(Arc::new(inner)))
     }
 
@@ -164,6 +170,16 @@ impl Metrics {
         self.0.clients_left.with_label_values(&[reason]).inc();
     }
 
+    pub(crate) fn access_refused(&self, reason: &'static str) {
+        self.0.access_refused.with_label_values(&[reason]).inc();
+    }
+
+    /// A report that was written to its end.
+    pub(crate) fn reported(&self, format: &'static str, took: Duration) {
+        let reports = self.0.reports.with_label_values(&[format]);
+        reports.observe(took.as_secs_f64());
+    }
+
     pub(crate) fn frame(&self, kind: &'static str, skipped: u64) {
         self.0.frames.with_label_values(&[kind]).inc();
         self.0.frames_skipped.inc_by(skipped);
@@ -196,11 +212,7 @@ impl Adder<'_> {
     }
 
     fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
-        self.gauge_of(Opts::new(name, help))
-    }
-
-    fn gauge_of(&self, opts: Opts) -> prometheus::Result<IntGauge> {
-        self.register(IntGauge::with_opts(opts)?)
+        self.register(IntGauge::new(name, help)?)
     }
 
     fn durations(&self, name: &str, help: &str, label: &str) -> prometheus::Result<HistogramVec> {

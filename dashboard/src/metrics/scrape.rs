@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleet_coordinator::lifecycle::Liveness;
-use fleet_coordinator::maintain::Totals;
-use fleet_coordinator::store::SharedStore;
+use fleet_coordinator::ops;
+use fleet_coordinator::store::retain::Memory;
+use fleet_coordinator::store::{Backlog, SharedStore};
 use fleet_coordinator::view::{CacheStats, FleetHealth};
 use fleet_worker_sdk::{Error, Result};
 use prometheus::core::{AtomicU64, Collector, GenericCounter, GenericCounterVec};
@@ -53,7 +54,7 @@ impl Scraper {
             Err(error) => tracing::error!(%error, "metrics of the cache cannot be written"),
         }
         if let Some(coordinator) = &self.context.coordinator {
-            match coordinated(coordinator.totals()) {
+            match ops::metrics::of_totals(&coordinator.totals()) {
                 Ok(totals) => text.push_str(&totals),
                 Err(error) => {
                     tracing::error!(%error, "metrics of the coordinator cannot be written");
@@ -70,9 +71,9 @@ impl Scraper {
         {
             return Arc::clone(text);
         }
-        let asked = timeout(PATIENCE, read(&self.context)).await;
+        let asked = timeout(PATIENCE, Told::ask(&self.context)).await;
         let asked = asked.unwrap_or_else(|_| Err(hung(&self.context.store)));
-        let text: Arc<str> = match asked.map(|fleet| text(&fleet)) {
+        let text: Arc<str> = match asked.map(|told| told.text()) {
             Ok(Ok(text)) => text.into(),
             Ok(Err(error)) => {
                 tracing::error!(%error, "metrics of the store cannot be written");
@@ -107,6 +108,69 @@ async fn read(context: &Context) -> Result<Arc<FleetHealth>> {
         context.store.check().await?;
     }
     Ok(fleet)
+}
+
+/// What the store told of itself. What it may not or cannot tell is left out.
+struct Told {
+    fleet: Arc<FleetHealth>,
+    writable: bool,
+    backlog: Option<Backlog>,
+    memory: Option<Memory>,
+}
+
+impl Told {
+    async fn ask(context: &Context) -> Result<Self> {
+        let fleet = read(context).await?;
+        let store = &context.store;
+        let (writable, backlog, memory) =
+            tokio::join!(store.check(), store.backlog(), store.memory());
+        Ok(Self {
+            fleet,
+            writable: writable.is_ok(),
+            backlog: backlog.inspect_err(untold).ok(),
+            memory: memory.inspect_err(untold).ok().flatten(),
+        })
+    }
+
+    fn text(&self) -> prometheus::Result<String> {
+        let mut text = text(&self.fleet)?;
+        let page = Page(Registry::new());
+        page.gauge(
+            "fleet_store_writable",
+            "Whether the store takes writes.",
+            f64::from(u8::from(self.writable)),
+        )?;
+        if let Some(backlog) = self.backlog {
+            page.gauge(
+                "fleet_feed_backlog_entries",
+                "Changes that wait for a coordinator.",
+                backlog.entries as f64,
+            )?;
+            page.gauge(
+                "fleet_feed_oldest_seconds",
+                "Age of the oldest change that waits; 0 when none does.",
+                backlog.oldest.as_secs_f64(),
+            )?;
+        }
+        if let Some(memory) = self.memory {
+            page.gauge(
+                "fleet_store_memory_bytes",
+                "Memory that the store uses; of several servers, the fullest.",
+                memory.used as f64,
+            )?;
+            page.gauge(
+                "fleet_store_memory_limit_bytes",
+                "Memory that it may use; 0 without a limit.",
+                memory.limit as f64,
+            )?;
+        }
+        text.push_str(&encode(&page.0));
+        Ok(text)
+    }
+}
+
+fn untold(error: &Error) {
+    tracing::debug!(%error, "the store does not tell of its feed or memory");
 }
 
 /// Metrics made for one scrape.
@@ -223,49 +287,5 @@ fn cache(stats: CacheStats) -> prometheus::Result<String> {
         "Computations of health that failed.",
         stats.failures,
     )?;
-    Ok(encode(&page.0))
-}
-
-fn coordinated(totals: Totals) -> prometheus::Result<String> {
-    let page = Page(Registry::new());
-    for (name, help, value) in [
-        (
-            "fleet_coordinator_entries_total",
-            "Feed entries read.",
-            totals.entries,
-        ),
-        (
-            "fleet_coordinator_recomputed_total",
-            "Results stored.",
-            totals.recomputed,
-        ),
-        (
-            "fleet_coordinator_refused_total",
-            "Results refused because the session had moved on.",
-            totals.refused,
-        ),
-        (
-            "fleet_coordinator_taken_over_total",
-            "Feed entries that another coordinator had held.",
-            totals.taken_over,
-        ),
-        (
-            "fleet_coordinator_repaired_total",
-            "Sessions that a resync found without a present result.",
-            totals.repaired,
-        ),
-        (
-            "fleet_coordinator_lost_workers_total",
-            "Workers found dead.",
-            totals.lost_workers,
-        ),
-        (
-            "fleet_coordinator_failures_total",
-            "Steps that failed and were tried again.",
-            totals.failures,
-        ),
-    ] {
-        page.counter(name, help, value)?;
-    }
     Ok(encode(&page.0))
 }

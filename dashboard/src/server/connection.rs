@@ -21,6 +21,7 @@ use warp::reply::{Reply, Response};
 use super::body::Patient;
 use super::host;
 use super::stall::Stalling;
+use crate::access::guard;
 use crate::config::Settings;
 use crate::metrics::Metrics;
 use crate::ws::{self, Sockets};
@@ -33,7 +34,10 @@ const STREAMS: u32 = 64;
 /// What all connections share.
 pub(crate) struct Connections {
     pub(crate) filter: BoxedFilter<(Response,)>,
-    pub(crate) sockets: Sockets,
+    /// The WebSocket's door, where there is one.
+    pub(crate) sockets: Option<Sockets>,
+    /// Whether hosts and tokens are asked for: not where there is nothing but probes and metrics.
+    pub(crate) guarded: bool,
     pub(crate) settings: Arc<Settings>,
     pub(crate) metrics: Metrics,
     pub(crate) builder: Builder<TokioExecutor>,
@@ -113,18 +117,33 @@ impl Connections {
     ) -> Result<Response, Infallible> {
         let began = Instant::now();
         let observed = self.metrics.request(request.method(), request.uri().path());
-        let response = if let Err(problem) = host::check(&request, &self.settings.allowed_hosts) {
-            problem.into_response()
-        } else if request.uri().path() == ws::PATH {
-            self.sockets.upgrade(peer.ip(), request)
-        } else {
-            let patience = self.settings.body_timeout;
-            let request = request.map(|body| Patient::new(body, patience));
-            let routes = TowerToHyperService::new(warp::service(self.filter.clone()));
-            routes.call(request).await?
+        let response = match (self.refusal(&request), &self.sockets) {
+            (Some(refusal), _) => refusal,
+            (None, Some(sockets)) if request.uri().path() == ws::PATH => {
+                sockets.upgrade(peer.ip(), request)
+            }
+            (None, _) => {
+                let patience = self.settings.body_timeout;
+                let request = request.map(|body| Patient::new(body, patience));
+                let routes = TowerToHyperService::new(warp::service(self.filter.clone()));
+                routes.call(request).await?
+            }
         };
         observed.answered(response.status(), began.elapsed());
         Ok(response)
+    }
+
+    /// What a request is answered that may not pass.
+    fn refusal<B>(&self, request: &Request<B>) -> Option<Response> {
+        if !self.guarded {
+            return None;
+        }
+        if let Err(problem) = host::check(request, &self.settings.allowed_hosts) {
+            return Some(problem.into_response());
+        }
+        let (why, response) = guard::check(self.settings.tokens.as_ref(), request).err()?;
+        self.metrics.access_refused(why.as_str());
+        Some(response)
     }
 }
 

@@ -57,7 +57,8 @@ pub async fn serve(
     tasks.spawn(hub.run(shutdown.clone()));
     let connections = Arc::new(Connections {
         filter,
-        sockets,
+        sockets: Some(sockets),
+        guarded: true,
         settings: Arc::clone(&context.settings),
         metrics: context.metrics.clone(),
         builder: connection::builder(&context.settings),
@@ -66,6 +67,27 @@ pub async fn serve(
     });
     accept(listener, connections, &tasks, &shutdown).await;
     drain(&tasks, &cut, context.settings.drain).await
+}
+
+/// Serves probes and metrics, `filter`, until `ended`: those are asked for to the end of a drain.
+pub async fn serve_ops(
+    listener: TcpListener,
+    filter: BoxedFilter<(Response,)>,
+    context: &Context,
+    ended: CancellationToken,
+) {
+    let tasks = TaskTracker::new();
+    let connections = Arc::new(Connections {
+        filter,
+        sockets: None,
+        guarded: false,
+        settings: Arc::clone(&context.settings),
+        metrics: context.metrics.clone(),
+        builder: connection::builder(&context.settings),
+        drain: ended.clone(),
+        cut: ended.clone(),
+    });
+    accept(listener, connections, &tasks, &ended).await;
 }
 
 async fn accept(

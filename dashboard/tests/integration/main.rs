@@ -23,6 +23,10 @@ mod server;
 
 mod probes;
 
+mod access;
+
+mod documented;
+
 mod ws;
 
 mod sdk;

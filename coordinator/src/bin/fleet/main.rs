@@ -26,6 +26,8 @@ mod workers;
 
 mod watch;
 
+mod token;
+
 mod shell;
 
 mod asking;
@@ -109,6 +111,9 @@ enum Command {
     /// Shows the fleet live on the terminal, or writes a line a change
     #[command(after_help = after(watch::EXAMPLES))]
     Watch(watch::Watch),
+    /// Makes tokens for those who may ask a dashboard
+    #[command(after_help = after(token::EXAMPLES))]
+    Token(token::Token),
     /// Writes a shell's completions for this command
     #[command(after_help = after(shell::COMPLETIONS_EXAMPLES))]
     Completions(shell::Completions),
@@ -134,6 +139,7 @@ impl Command {
             Self::Bots(bots) => end(bots.run().await),
             Self::Workers(workers) => end(workers.run().await),
             Self::Watch(watch) => end(watch.run().await),
+            Self::Token(token) => end(token.run()),
             Self::Completions(completions) => end(completions.run(Cli::command())),
             Self::Man(man) => end(man.run(Cli::command())),
         }
