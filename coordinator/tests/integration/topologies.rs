@@ -71,7 +71,7 @@ async fn a_failover_by_sentinels_loses_nothing_that_was_acknowledged() {
     let mut sentinels = Sentinels::start().await;
     let store = open(&sentinels.url(), &OpenOptions::default()).unwrap();
     assert!(store.address().starts_with("redis+sentinel://127.0.0.1:"));
-    survive(store, &mut sentinels.master).await;
+    survive(store, &mut sentinels.nodes[0]).await;
 }
 
 #[tokio::test]

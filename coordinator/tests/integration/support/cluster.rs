@@ -1,98 +1,8 @@
 //! Several Redis servers that hang together: a cluster, or a master with its replicas and Sentinels.
 
-use std::net::{Ipv4Addr, TcpListener};
-use std::process::{Child, Command, Stdio};
-
 use fleet_coordinator::store::{OpenOptions, SharedStore, open};
-use fleet_worker_sdk::redis::aio::MultiplexedConnection;
-use fleet_worker_sdk::redis::{self, FromRedisValue};
-use tempfile::TempDir;
 
-use super::within;
-
-/// A process of Redis with a folder of its own; killed when dropped.
-pub(crate) struct Node {
-    process: Child,
-    pub(crate) port: u16,
-    _folder: TempDir,
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
-impl Node {
-    /// Starts a server, or with `--sentinel` something else, on a free port.
-    pub(crate) async fn start(arguments: &[&str]) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let port = free_port();
-        // Sentinels write into it.
-        let file = folder.path().join("redis.conf");
-        std::fs::write(&file, "").expect("a configuration file");
-        let mut command = Command::new("redis-server");
-        command.arg(&file).args(["--port", &port.to_string()]);
-        command.args(["--bind", "127.0.0.1", "--save", "", "--dir"]);
-        command.arg(folder.path()).args(arguments);
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        let process = command.spawn().expect("redis-server starts");
-        let node = Self {
-            process,
-            port,
-            _folder: folder,
-        };
-        node.ask_until(&["PING"], |answer: &String| answer == "PONG")
-            .await;
-        node
-    }
-
-    /// Ends it at once.
-    pub(crate) fn kill(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-
-    async fn connection(&self) -> redis::RedisResult<MultiplexedConnection> {
-        let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.port))?;
-        client.get_multiplexed_async_connection().await
-    }
-
-    /// Asks it one thing.
-    pub(crate) async fn ask<T: FromRedisValue>(&self, words: &[&str]) -> redis::RedisResult<T> {
-        let mut command = redis::Cmd::new();
-        command.arg(words);
-        command.query_async(&mut self.connection().await?).await
-    }
-
-    /// Asks until the answer is right.
-    pub(crate) async fn ask_until<T: FromRedisValue>(
-        &self,
-        words: &[&str],
-        right: impl Fn(&T) -> bool,
-    ) {
-        within(async {
-            while !self.ask(words).await.is_ok_and(|answer| right(&answer)) {
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-            }
-        })
-        .await;
-    }
-}
-
-/// A port that is free, and so is the one 10,000 above, which a cluster's nodes talk on.
-fn free_port() -> u16 {
-    loop {
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let port = free.local_addr().expect("a bound port").port();
-        let Some(bus) = port.checked_add(10_000) else {
-            continue;
-        };
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, bus)).is_ok() {
-            return port;
-        }
-    }
-}
+use super::Node;
 
 /// Three masters that share the slots, each with as many replicas as asked for.
 pub(crate) struct Cluster {
@@ -182,8 +92,8 @@ impl Cluster {
 
 /// A master, a replica of it and three Sentinels.
 pub(crate) struct Sentinels {
-    pub(crate) master: Node,
-    pub(crate) _replica: Node,
+    /// The master first, then its replica.
+    pub(crate) nodes: Vec<Node>,
     pub(crate) watchers: Vec<Node>,
 }
 
@@ -213,8 +123,7 @@ impl Sentinels {
             watcher.ask_until(&["INFO", "sentinel"], knows).await;
         }
         Self {
-            master,
-            _replica: replica,
+            nodes: vec![master, replica],
             watchers,
         }
     }

@@ -3,6 +3,7 @@
 mod build;
 mod cluster;
 mod hand;
+mod node;
 mod redis;
 mod whole;
 
@@ -11,8 +12,9 @@ use std::ops::Deref;
 use fleet_coordinator::store::{Maintain, OpenOptions, SharedStore};
 
 pub(crate) use build::{bot, finding, findings, fingerprint, open, repository, stamp, worker};
-pub(crate) use cluster::{Cluster, Node, Sentinels};
+pub(crate) use cluster::{Cluster, Sentinels};
 pub(crate) use hand::{Hand, next_changes, within};
+pub(crate) use node::Node;
 pub(crate) use whole::assert_whole;
 
 pub(crate) use self::redis::RedisServer;
