@@ -166,8 +166,11 @@ impl RedisLink {
 
     async fn put<T: FromRedisValue>(&self, question: Question<'_>) -> Result<RedisResult<T>> {
         // Boxed: whoever links this would else compile a future as deep as all clients together.
-        let answer = Box::pin(self.put_over_pool(question)).await?;
-        Ok(answer.and_then(|value| Ok(T::from_redis_value(value)?)))
+        match Box::pin(self.put_over_pool(question)).await? {
+            // Whole, but not what was asked for.
+            Ok(value) => T::from_redis_value(value).map(Ok).map_err(Error::protocol),
+            Err(error) => Ok(Err(error)),
+        }
     }
 
     /// Asks over a connection of the pool; once more over another where the first one had broken
@@ -291,9 +294,10 @@ impl RedisLink {
             _ if is_missing_function(error) => self.unavailable(
                 "the fleet's functions are not loaded; start a coordinator or a dashboard on it",
             ),
-            ErrorKind::Server(ServerErrorKind::ResponseError)
-            | ErrorKind::UnexpectedReturnType
-            | ErrorKind::Parse => Error::protocol(error),
+            ErrorKind::Server(ServerErrorKind::ResponseError) | ErrorKind::UnexpectedReturnType => {
+                Error::protocol(error)
+            }
+            // `ErrorKind::Parse` among them: a reply that was cut in the middle.
             _ => self.unavailable(error),
         }
     }
@@ -334,4 +338,51 @@ fn is_missing_function(error: &RedisError) -> bool {
         && error
             .detail()
             .is_some_and(|detail| detail.contains("Function not found"))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A server that greets, and answers every PING with `answer` before it hangs up.
+    async fn server(answer: &'static [u8]) -> RedisLink {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("redis://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut said = [0; 4096];
+                while let Ok(read @ 1..) = stream.read(&mut said).await {
+                    let said = &said[..read];
+                    if said.windows(4).any(|word| word == b"PING") {
+                        stream.write_all(answer).await.unwrap();
+                        break;
+                    }
+                    let commands = said.iter().filter(|byte| **byte == b'*').count();
+                    stream
+                        .write_all(&b"+OK\r\n".repeat(commands))
+                        .await
+                        .unwrap();
+                }
+            }
+        });
+        RedisLink::new(&address, Keys::default()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_reply_cut_in_the_middle_says_nothing_about_the_call() {
+        let link = server(b"$20\r\nhalf of").await;
+        let error = link.call::<String>(&redis::cmd("PING")).await.unwrap_err();
+        assert!(matches!(error, Error::Unavailable { .. }), "{error}");
+        assert!(error.is_retryable());
+    }
+
+    #[tokio::test]
+    async fn a_whole_reply_of_another_kind_is_a_fault_of_ours() {
+        let link = server(b"+words\r\n").await;
+        let error = link.call::<u64>(&redis::cmd("PING")).await.unwrap_err();
+        assert!(matches!(error, Error::Protocol { .. }), "{error}");
+    }
 }
