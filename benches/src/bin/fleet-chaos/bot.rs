@@ -1,9 +1,9 @@
 //! A bot: a process of its own that scans one made-up repository after the other, and keeps a
 //! journal of it.
 //!
-//! A round is an execution in a session that the bots of a group share. A bot that was killed takes
-//! its last round over and sends all of it again, as a scanner would that starts anew: what the
-//! session has already must not count twice.
+//! A round is an execution in a session that the bots of a group share. A bot that was killed mostly
+//! takes its last round over and sends all of it again, as a scanner would that starts anew: what
+//! the session has already must not count twice.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,8 +19,6 @@ use tokio::time::{Interval, interval};
 
 use crate::journal::{self, Event, Journal};
 
-/// Bots that share a session.
-pub(crate) const GROUP: usize = 4;
 /// Repositories of a group, used in turn: they lie in several partitions.
 const REPOSITORIES: u64 = 8;
 /// Who is expected in every session and never comes: a session that is not complete is not removed
@@ -48,13 +46,19 @@ pub(crate) struct BotArgs {
     #[arg(long)]
     pub(crate) rate: u64,
     /// Findings of a round.
-    #[arg(long, default_value_t = 500)]
+    #[arg(long)]
     pub(crate) round: u64,
+    /// Bots that share a session.
+    #[arg(long)]
+    pub(crate) group: usize,
+    /// After how many rounds to end; none: when told to.
+    #[arg(long)]
+    pub(crate) rounds: Option<u64>,
 }
 
 impl BotArgs {
     fn opens(&self, round: u64) -> Result<OpenSession, Error> {
-        let group = self.number / GROUP;
+        let group = self.number / self.group.max(1);
         let name = format!("chaos/part-{group}-{}", round % REPOSITORIES);
         let expected = BotId::new(NEVER)?;
         let run = format!("{}-{round}", self.seed);
@@ -120,7 +124,8 @@ pub(crate) async fn run(args: BotArgs) -> Result<()> {
     };
     let worker = life.join().await?;
     let mut round = first;
-    while !life.ending {
+    let last = life.args.rounds;
+    while !life.ending && last.is_none_or(|last| round < last) {
         life.round(&worker, round).await?;
         round += 1;
     }
@@ -128,7 +133,8 @@ pub(crate) async fn run(args: BotArgs) -> Result<()> {
     Ok(())
 }
 
-/// The round to go on with: the last one begun, whole or not.
+/// The round to go on with: after a kill the last one begun, or, every other time, the next: then
+/// what was sent and not acknowledged may be there or not.
 fn last_round(args: &BotArgs) -> Result<u64> {
     if !args.journal.exists() {
         return Ok(0);
@@ -138,7 +144,8 @@ fn last_round(args: &BotArgs) -> Result<u64> {
         Event::Round(round) => Some(round),
         _ => None,
     });
-    Ok(begun.unwrap_or(0))
+    let skipped = u64::from(lines.len() % 2 == 1);
+    Ok(begun.map_or(0, |round| round + skipped))
 }
 
 /// Calls until the store takes it.

@@ -57,8 +57,14 @@ impl Worker {
     /// A bot, not yet running.
     pub(crate) fn bot(args: &BotArgs, folder: &Path) -> Result<Self> {
         let journal = args.journal.display().to_string();
-        let numbers = [args.number as u64, args.seed, args.rate, args.round];
-        let [number, seed, rate, round] = numbers.map(|number| number.to_string());
+        let numbers = [
+            args.number as u64,
+            args.seed,
+            args.rate,
+            args.round,
+            args.group as u64,
+        ];
+        let [number, seed, rate, round, group] = numbers.map(|number| number.to_string());
         let words = [
             "bot",
             "--store",
@@ -73,6 +79,8 @@ impl Worker {
             &rate,
             "--round",
             &round,
+            "--group",
+            &group,
         ];
         let program = std::env::current_exe().context("this program cannot be found")?;
         let arguments = words.map(str::to_owned).to_vec();

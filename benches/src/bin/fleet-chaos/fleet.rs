@@ -26,6 +26,8 @@ pub(crate) struct Load {
     pub(crate) rate: u64,
     /// Findings of a round.
     pub(crate) round: u64,
+    /// Bots that share a session.
+    pub(crate) group: usize,
     pub(crate) seed: u64,
 }
 
@@ -63,6 +65,8 @@ impl Fleet {
                 seed: load.seed,
                 rate: (load.rate / load.bots as u64).max(1),
                 round: load.round,
+                group: load.group,
+                rounds: None,
             };
             let mut worker = Worker::bot(&args, folder)?;
             worker.start()?;
@@ -125,22 +129,27 @@ impl Fleet {
 
     /// Waits until every bot has something acknowledged that it sent from now on.
     pub(crate) async fn all_push(&self, limit: Duration) -> Result<()> {
-        let since = journal::now_ms();
+        self.all_pushed_since(journal::now_ms(), limit).await
+    }
+
+    /// Waits until every bot has something acknowledged that it sent after `since`, in milliseconds
+    /// since 1970.
+    pub(crate) async fn all_pushed_since(&self, since: u64, limit: Duration) -> Result<()> {
         let deadline = Instant::now() + limit;
         loop {
-            let history = self.history()?;
-            let through = history
-                .acknowledgements
-                .values()
-                .filter(|times| times.last().is_some_and(|(sent, _)| *sent >= since));
-            if through.count() == self.bots.len() {
+            let mut through = 0;
+            for path in &self.journals {
+                let last = journal::last_acknowledged(path)?;
+                through += usize::from(last.is_some_and(|sent| sent >= since));
+            }
+            if through == self.journals.len() {
                 return Ok(());
             }
             anyhow::ensure!(
                 Instant::now() < deadline,
                 "not every bot could push within {limit:?}"
             );
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -95,6 +95,37 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<Line>> {
         }
     }
     Ok(lines)
+}
+
+/// The end of a journal that is looked at for its last lines.
+const END: u64 = 4096;
+
+/// When the last thing acknowledged was sent, in milliseconds since 1970; none when nothing was, or
+/// not lately.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub(crate) fn last_acknowledged(path: &Path) -> anyhow::Result<Option<u64>> {
+    let Ok(mut file) = File::open(path) else {
+        return Ok(None);
+    };
+    let length = file.seek(SeekFrom::End(0))?;
+    file.seek(SeekFrom::Start(length.saturating_sub(END)))?;
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    // The first may be torn by where the end begins, the last by where it ends now.
+    let lines = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    let (mut sending, mut last) = (None, None);
+    for Line { ms, event } in lines {
+        match event {
+            Event::Sending { .. } => sending = Some(ms),
+            Event::Acknowledged { .. } => last = sending,
+            _ => {}
+        }
+    }
+    Ok(last)
 }
 
 /// What one attempt sent, and how much of it was acknowledged: findings below these numbers.
@@ -239,6 +270,7 @@ mod tests {
         journal.note(sending(25)).unwrap();
         journal.note(acknowledged(25)).unwrap();
         journal.0.write_all(b"{\"ms\":1,\"ev").unwrap();
+        assert!(last_acknowledged(&path).unwrap().is_some());
         let events: Vec<_> = read(&path).unwrap().into_iter().map(|l| l.event).collect();
         assert_eq!(events, [sending(25), acknowledged(25)]);
         journal.0.write_all(b"\n").unwrap();

@@ -21,9 +21,20 @@ mod fleet;
 
 mod run;
 
+mod failovers;
+
+mod migration;
+
+mod takeover;
+
+mod truncation;
+
 mod checker;
 
 mod report;
+
+#[cfg(test)]
+mod mutants;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -33,6 +44,7 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
 use bot::BotArgs;
+use failovers::Topology;
 use fleet::Load;
 use report::say;
 
@@ -48,6 +60,21 @@ struct Args {
     /// What the schedule is made from [default: of the clock].
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Instead: masters that die behind Sentinels or in a cluster.
+    #[arg(long, value_name = "KIND")]
+    topology: Option<Topology>,
+    /// How many masters die.
+    #[arg(long, default_value_t = 20, value_name = "N", requires = "topology")]
+    failovers: u32,
+    /// Instead: slots of a cluster that move.
+    #[arg(long, value_name = "N", conflicts_with = "topology")]
+    migrations: Option<u32>,
+    /// Instead: coordinators that die with changes in hand.
+    #[arg(long, value_name = "N", conflicts_with_all = ["topology", "migrations"])]
+    takeovers: Option<u32>,
+    /// Instead: append-only files that lose their end.
+    #[arg(long, value_name = "N", conflicts_with_all = ["topology", "migrations", "takeovers"])]
+    truncations: Option<u32>,
     /// Findings a second, of all bots together.
     #[arg(long, default_value_t = 2_000, value_name = "N")]
     rate: u64,
@@ -93,14 +120,8 @@ async fn live(args: Args) -> Result<bool> {
         return Ok(true);
     }
     let seed = args.seed.unwrap_or_else(journal::now_ms);
-    let load = Load {
-        bots: args.bots.max(1),
-        coordinators: args.coordinators.max(1),
-        rate: args.rate,
-        round: 500,
-        seed,
-    };
-    let folder = args.results.join(format!("chaos-{seed}"));
+    let mode = args.mode();
+    let folder = args.results.join(format!("{}-{seed}", mode.name()));
     // What a run of the same seed left would be taken for this one's.
     if folder.exists() {
         std::fs::remove_dir_all(&folder)?;
@@ -110,8 +131,14 @@ async fn live(args: Args) -> Result<bool> {
         "seed {seed}; logs and journals in {}",
         folder.display()
     ));
-    let length = Duration::from_secs_f64(args.minutes * 60.0);
-    let mut report = run::run(&load, length, &folder).await?;
+    let load = args.load(mode, seed);
+    let mut report = match mode {
+        Mode::Chaos(length) => run::run(&load, length, &folder).await?,
+        Mode::Failovers(topology, times) => failovers::run(&load, topology, times, &folder).await?,
+        Mode::Migrations(times) => migration::run(&load, times, &folder).await?,
+        Mode::Takeovers(times) => takeover::run(&load, times, &folder).await?,
+        Mode::Truncations(times) => truncation::run(seed, times).await?,
+    };
     let settings = [
         ("seed", seed),
         ("bots", load.bots as u64),
@@ -123,4 +150,58 @@ async fn live(args: Args) -> Result<bool> {
         .extend(settings.map(|(name, value)| (name, value.to_string())));
     report.deliver(&folder)?;
     Ok(report.is_clean())
+}
+
+/// What is done.
+#[derive(Clone, Copy)]
+enum Mode {
+    Chaos(Duration),
+    Failovers(Topology, u32),
+    Migrations(u32),
+    Takeovers(u32),
+    Truncations(u32),
+}
+
+impl Mode {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Chaos(_) => "chaos",
+            Self::Failovers(Topology::Sentinel, _) => "sentinel",
+            Self::Failovers(Topology::Cluster, _) => "cluster",
+            Self::Migrations(_) => "migrations",
+            Self::Takeovers(_) => "takeovers",
+            Self::Truncations(_) => "truncations",
+        }
+    }
+}
+
+impl Args {
+    fn mode(&self) -> Mode {
+        let others = [
+            self.topology
+                .map(|topology| Mode::Failovers(topology, self.failovers)),
+            self.migrations.map(Mode::Migrations),
+            self.takeovers.map(Mode::Takeovers),
+            self.truncations.map(Mode::Truncations),
+        ];
+        let chaos = Mode::Chaos(Duration::from_secs_f64(self.minutes.max(0.0) * 60.0));
+        others.into_iter().flatten().next().unwrap_or(chaos)
+    }
+
+    fn load(&self, mode: Mode, seed: u64) -> Load {
+        // Where slots matter, each bot has a session of its own, so that many partitions are at
+        // work at once; it stays there long enough to live through what happens.
+        let (round, group) = match mode {
+            Mode::Failovers(..) | Mode::Migrations(_) => (2_000, 1),
+            _ => (500, 4),
+        };
+        Load {
+            bots: self.bots.max(1),
+            coordinators: self.coordinators.max(1),
+            rate: self.rate,
+            round,
+            group,
+            seed,
+        }
+    }
 }

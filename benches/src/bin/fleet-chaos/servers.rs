@@ -18,6 +18,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
 
+pub(crate) use cluster::{Cluster, Sentinels};
 pub(crate) use node::Node;
 
 /// Longest wait for a server: one that reads back an hour's append-only file takes seconds.

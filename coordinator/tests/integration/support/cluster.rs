@@ -1,7 +1,5 @@
 //! Several Redis servers that hang together: a cluster, or a master with its replicas and Sentinels.
 
-use fleet_coordinator::store::{OpenOptions, SharedStore, open};
-
 use super::Node;
 
 /// Three masters that share the slots, each with as many replicas as asked for.
@@ -78,15 +76,6 @@ impl Cluster {
     pub(crate) fn url(&self) -> String {
         let (one, two) = (self.nodes[0].port, self.nodes[1].port);
         format!("redis+cluster://127.0.0.1:{one},127.0.0.1:{two}")
-    }
-
-    /// An empty store in it.
-    pub(crate) fn store(&self, namespace: &str) -> SharedStore {
-        let options = OpenOptions {
-            namespace: namespace.to_owned(),
-            ..OpenOptions::default()
-        };
-        open(&self.url(), &options).expect("the address can be read")
     }
 }
 

@@ -1,0 +1,119 @@
+//! Coordinators that die with changes in hand, and how long until another has taken them over.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use fleet_worker_sdk::keys::Keys;
+use fleet_worker_sdk::redis;
+use tokio::time::{Instant, sleep};
+
+use crate::checker::Reader;
+use crate::children::Worker;
+use crate::fleet::{Fleet, Load};
+use crate::proxy::Proxy;
+use crate::report::{Report, say};
+use crate::servers;
+
+/// Longest wait for each step: an entry is taken over when it was held for 30 s.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Kills `times` coordinators that hold changes.
+pub(crate) async fn run(load: &Load, times: u32, folder: &Path) -> Result<Report> {
+    let redis = servers::durable().await;
+    let url = format!("redis://127.0.0.1:{}", redis.port);
+    let reader = Reader::open(&url)?;
+    let fleet = Fleet::start(load, &url, &url, folder)?;
+    fleet.all_push(PATIENCE).await?;
+    let mut report = Report::new("takeover");
+    let (mut took, mut held) = (Vec::new(), 0);
+    for number in 0..times {
+        let proxy = Proxy::start(redis.port).await?;
+        let others = holders(&reader).await?;
+        // Counted on from those that stay.
+        let name = load.coordinators + number as usize;
+        let mut victim = Worker::coordinator(name, &proxy.url(), folder)?;
+        victim.start()?;
+        let names = newcomers(&reader, &others).await?;
+        // It reads on, and what it says no longer arrives.
+        proxy.set(|weather| weather.hold_calls = true);
+        held += wait(&reader, &names, |held| held > 0).await?;
+        victim.kill()?;
+        let died = Instant::now();
+        drop(proxy);
+        wait(&reader, &names, |held| held == 0).await?;
+        took.push(died.elapsed().as_millis() as u64);
+        say(&format!(
+            "takeover {number}: after {} ms",
+            died.elapsed().as_millis()
+        ));
+    }
+    report.counts.insert(
+        "coordinators killed with changes in hand".to_owned(),
+        u64::from(times),
+    );
+    report
+        .counts
+        .insert("changes that they held".to_owned(), held);
+    report.time("coordinator killed to its changes being taken over", took);
+    fleet.judge(&reader, &mut report).await?;
+    Ok(report)
+}
+
+/// Consumers of all feeds, with how many entries they hold.
+async fn holders(reader: &Reader) -> Result<BTreeMap<String, u64>> {
+    let link = reader.link();
+    let mut all = BTreeMap::new();
+    for partition in link.partitions().await?.iter() {
+        let mut command = redis::cmd("XINFO");
+        command
+            .arg("CONSUMERS")
+            .arg(link.keys().feed(partition))
+            .arg(Keys::GROUP);
+        let consumers: Option<Vec<BTreeMap<String, redis::Value>>> =
+            link.call_unless(&command, "NOGROUP").await?;
+        for consumer in consumers.unwrap_or_default() {
+            let field = |name: &str| consumer.get(name).cloned().unwrap_or(redis::Value::Nil);
+            let name: String = redis::from_redis_value(field("name"))?;
+            let pending: u64 = redis::from_redis_value(field("pending"))?;
+            *all.entry(name).or_default() += pending;
+        }
+    }
+    Ok(all)
+}
+
+/// The names of consumers that were not among `known`, once there is one.
+async fn newcomers(reader: &Reader, known: &BTreeMap<String, u64>) -> Result<BTreeSet<String>> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let all = holders(reader).await?.into_keys();
+        let new: BTreeSet<String> = all.filter(|name| !known.contains_key(name)).collect();
+        if !new.is_empty() {
+            return Ok(new);
+        }
+        ensure!(Instant::now() < deadline, "the coordinator reads nothing");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Waits until what these consumers hold is as asked for, and answers how much it is.
+async fn wait(
+    reader: &Reader,
+    names: &BTreeSet<String>,
+    asked: impl Fn(u64) -> bool,
+) -> Result<u64> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let all = holders(reader).await?;
+        let held = names.iter().filter_map(|name| all.get(name)).sum();
+        if asked(held) {
+            return Ok(held);
+        }
+        ensure!(
+            Instant::now() < deadline,
+            "after {PATIENCE:?} the coordinator holds {held} changes"
+        );
+        sleep(Duration::from_millis(20)).await;
+    }
+}
