@@ -77,6 +77,6 @@ async fn a_failover_by_sentinels_loses_nothing_that_was_acknowledged() {
 #[tokio::test]
 async fn a_failover_in_a_cluster_loses_nothing_that_was_acknowledged() {
     let mut cluster = Cluster::start(1).await;
-    let store = open(&cluster.url(), &OpenOptions::default()).unwrap();
+    let store = cluster.store("fleet");
     survive(store, &mut cluster.nodes[1]).await;
 }

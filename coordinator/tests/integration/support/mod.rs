@@ -57,3 +57,14 @@ pub(crate) async fn store(kind: Kind) -> TestStore {
         _server: server,
     }
 }
+
+impl Cluster {
+    /// An empty store in it.
+    pub(crate) fn store(&self, namespace: &str) -> SharedStore {
+        let options = OpenOptions {
+            namespace: namespace.to_owned(),
+            ..OpenOptions::default()
+        };
+        fleet_coordinator::store::open(&self.url(), &options).expect("the address can be read")
+    }
+}
