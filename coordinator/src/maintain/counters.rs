@@ -1,8 +1,11 @@
 //! What a coordinator has done, for its metrics.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
+use tokio::time::Instant;
 
 /// Counts since the process started, and the lag.
 #[derive(Debug, Default)]
@@ -17,6 +20,8 @@ pub struct Counters {
     given_up: AtomicU64,
     dropped: AtomicU64,
     lag_ms: AtomicU64,
+    /// When the lag was measured last.
+    lag_measured: Mutex<Option<Instant>>,
 }
 
 /// The counts at one moment.
@@ -78,6 +83,19 @@ impl Counters {
 
     pub(super) fn given_up(&self) {
         self.given_up.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether the lag was not measured within `every`; then it is to be measured now.
+    pub(super) fn lag_is_due(&self, every: Duration) -> bool {
+        let mut measured = self
+            .lag_measured
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let due = measured.is_none_or(|last| last.elapsed() >= every);
+        if due {
+            *measured = Some(Instant::now());
+        }
+        due
     }
 
     pub(super) fn lag(&self, ms: u64) {

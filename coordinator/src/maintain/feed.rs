@@ -7,12 +7,17 @@ use std::time::Duration;
 use fleet_worker_sdk::{Error, Result, SessionId};
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
+use tokio::time::{Instant, sleep};
 
 use super::Coordinator;
 use crate::model::FeedEntry;
 
 /// Sessions computed at once: enough to hide round trips, few enough to leave connections free.
 pub(super) const AT_ONCE: usize = 8;
+/// Longest rest between two looks at the feed: what people still take for at once.
+const MAX_REST: Duration = Duration::from_millis(100);
+/// The lag is measured this often at most: each time asks the store for its time.
+const LAG_EVERY: Duration = Duration::from_millis(250);
 /// An entry handed out again more often than this is given up: what it says cannot be computed.
 const DELIVERIES: u32 = 5;
 
@@ -24,6 +29,21 @@ impl Coordinator {
     /// As the store's; entries not settled then are handed out again.
     pub async fn follow_feed(&self, wait: Duration) -> Result<usize> {
         let entries = self.store.changes(&self.consumer, wait).await?;
+        self.follow_entries(entries).await
+    }
+
+    /// As [`follow_feed`](Self::follow_feed); then rests for as long as the work took. A flood is
+    /// met with fewer looks at more changes, and leaves the store half of its time at least; a
+    /// change that comes alone meets a coordinator at rest.
+    pub(super) async fn follow_feed_at_leisure(&self, wait: Duration) -> Result<()> {
+        let entries = self.store.changes(&self.consumer, wait).await?;
+        let begun = Instant::now();
+        self.follow_entries(entries).await?;
+        sleep(begun.elapsed().min(MAX_REST)).await;
+        Ok(())
+    }
+
+    async fn follow_entries(&self, entries: Vec<FeedEntry>) -> Result<usize> {
         if entries.is_empty() {
             return Ok(0);
         }
@@ -96,7 +116,9 @@ impl Coordinator {
     }
 
     async fn note_lag(&self, oldest: Option<Timestamp>) -> Result<()> {
-        if let Some(oldest) = oldest {
+        if let Some(oldest) = oldest
+            && self.counters.lag_is_due(LAG_EVERY)
+        {
             let lag = self.store.now().await?.duration_since(oldest);
             self.counters.lag(lag.as_millis().max(0) as u64);
         }

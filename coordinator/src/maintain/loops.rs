@@ -36,9 +36,8 @@ impl Coordinator {
     async fn feed_loop(&self, shutdown: &CancellationToken) {
         let mut backoff = Backoff::new();
         while !shutdown.is_cancelled() {
-            let step = self.follow_feed(self.settings.wait).await;
-            self.weather("feed", step.map(drop), &mut backoff, shutdown)
-                .await;
+            let step = self.follow_feed_at_leisure(self.settings.wait).await;
+            self.weather("feed", step, &mut backoff, shutdown).await;
         }
     }
 

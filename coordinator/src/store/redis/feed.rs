@@ -10,6 +10,7 @@ use std::time::Duration;
 use fleet_worker_sdk::keys::Keys;
 use fleet_worker_sdk::transport::redis::{Connection, RedisLink};
 use fleet_worker_sdk::{Partition, Partitions, Result, SessionId};
+use futures_util::future::try_join_all;
 use redis::streams::{StreamAutoClaimReply, StreamId, StreamPendingCountReply, StreamReadReply};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -167,15 +168,17 @@ impl Feed {
                 .or_default()
                 .push(&entry.receipt);
         }
-        for (partition, receipts) in by_partition {
-            let mut command = redis::cmd("XACK");
-            command
-                .arg(self.link.keys().feed(partition))
-                .arg(Keys::GROUP)
-                .arg(receipts);
-            let _settled: u64 = self.link.call(&command).await?;
-        }
-        Ok(())
+        let settling = by_partition
+            .into_iter()
+            .map(|(partition, receipts)| async move {
+                let mut command = redis::cmd("XACK");
+                command
+                    .arg(self.link.keys().feed(partition))
+                    .arg(Keys::GROUP)
+                    .arg(receipts);
+                self.link.call::<u64>(&command).await
+            });
+        try_join_all(settling).await.map(drop)
     }
 }
 

@@ -27,11 +27,7 @@ impl Maintain for RedisStore {
 
     async fn derive(&self, session: &SessionId, derived: &Derived) -> Result<bool> {
         let (keys, partition) = (self.keys(), session.partition());
-        let mut repository = redis::cmd("HGET");
-        repository.arg(keys.session(session)).arg("repo");
-        let repository: Option<String> = self.link.call(&repository).await?;
-        let repository = repository.ok_or_else(|| Error::not_found("session", session))?;
-        let repository = repository.parse().map_err(Error::protocol)?;
+        let repository = self.repository_of(session).await?;
         let keys = [
             keys.session(session),
             keys.repository_quality(partition, &repository),

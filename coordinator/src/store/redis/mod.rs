@@ -29,8 +29,8 @@ use fleet_worker_sdk::beat::{Beat, BeatAnswer};
 use fleet_worker_sdk::keys::Keys;
 use fleet_worker_sdk::transport::redis::{COMMON, Keeper, LIBRARY, RedisLink, RedisWriter};
 use fleet_worker_sdk::{
-    Batch, Bot, Execution, OpenSession, Opened, ProducerId, Progress, PushAnswer, Result,
-    SessionId, Transition, Version, Write,
+    Batch, Bot, Execution, OpenSession, Opened, ProducerId, Progress, PushAnswer, Repository,
+    Result, SessionId, Transition, Version, Write,
 };
 use tokio::sync::broadcast;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -40,6 +40,8 @@ use crate::store::OpenOptions;
 
 /// Hints a slow listener may be behind before it is told to look at everything again.
 const UPDATES_BUFFERED: usize = 1_024;
+/// Sessions whose repository is remembered: those at work at one time, about 1 MiB.
+const REPOSITORIES: u64 = 10_000;
 
 /// The functions that coordinators and dashboards call, as a Redis library.
 fn library() -> String {
@@ -63,6 +65,8 @@ pub struct RedisStore {
     folds: fold::Folds,
     feed: feed::Feed,
     runs: runs::Runs,
+    /// Repositories of sessions computed lately.
+    repositories: moka::sync::Cache<SessionId, Repository>,
     updates: broadcast::Sender<Update>,
     _listener: DropGuard,
 }
@@ -91,6 +95,7 @@ impl RedisStore {
             folds: fold::Folds::new(Arc::clone(&link), options.fold_bytes),
             feed: feed::Feed::new(Arc::clone(&link)),
             runs: runs::Runs::new(Arc::clone(&link)),
+            repositories: moka::sync::Cache::new(REPOSITORIES),
             link,
             updates,
             _listener: stop.drop_guard(),

@@ -15,6 +15,9 @@ use crate::model::{Counts, Derived, Run, Session, Tally, Worker};
 /// A hash as Redis answers it.
 pub(super) type Fields = HashMap<String, Vec<u8>>;
 
+/// A hash as Redis answers it, in its order: where every field is looked at once.
+pub(super) type Pairs = Vec<(String, u64)>;
+
 fn text(fields: &Fields, name: &str) -> Result<String> {
     let bytes = fields.get(name).cloned().unwrap_or_default();
     String::from_utf8(bytes).map_err(|_| Error::protocol(format!("`{name}` is not UTF-8")))
@@ -69,10 +72,10 @@ fn tally(fields: &Fields) -> Result<Tally> {
 }
 
 /// Reads a session's counts.
-pub(super) fn counts(fields: &Fields) -> Result<Counts> {
+pub(super) fn counts(fields: &Pairs) -> Result<Counts> {
     let mut counts = Counts::default();
     for (name, value) in fields {
-        let value = number(value)?;
+        let value = *value;
         match count::parse(name) {
             Some(Field::Bot(bot, severity)) => {
                 let bot = BotId::new(bot).map_err(Error::protocol)?;

@@ -1,10 +1,3 @@
--- fleet_facts_1: a session, its counts and the size of its index, at one moment.
--- KEYS: session, counts, index
--- Answers {session fields, count fields, members}; no fields at all: there is no such session.
-local function facts(keys)
-  return {redis.call('HGETALL', keys[1]), redis.call('HGETALL', keys[2]), redis.call('ZCARD', keys[3])}
-end
-
 -- fleet_tail_1: what was logged after an entry, with what a fold is checked against.
 -- KEYS: session, log, rules
 -- ARGV: id of the last entry folded, or '-' for none; entries at most
@@ -25,5 +18,4 @@ local function clock()
 end
 
 redis.register_function{function_name = 'fleet_now_1', callback = clock, flags = {'no-writes'}}
-redis.register_function{function_name = 'fleet_facts_1', callback = facts, flags = {'no-writes'}}
 redis.register_function{function_name = 'fleet_tail_1', callback = tail, flags = {'no-writes'}}
