@@ -90,6 +90,19 @@ pub struct Index {
     rules: BTreeMap<String, Rule>,
 }
 
+/// A finding as it came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival<'a> {
+    /// Whose it is.
+    pub(crate) bot: &'a BotId,
+    /// When it came.
+    pub(crate) at: Timestamp,
+    /// Its encoding.
+    pub(crate) body: &'a [u8],
+    /// How often it has been seen by now.
+    pub(crate) again: Again,
+}
+
 /// What is compared to tell an updated finding from an unchanged one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
@@ -288,6 +301,29 @@ impl Index {
         let one = of_bot.unwrap_or_default().iter();
         let one = one.filter_map(|at| self.fingerprints.get(*at as usize));
         all.iter().chain(one).copied()
+    }
+
+    /// Every finding as it came, in order of arrival.
+    pub(crate) fn arrivals(&self) -> impl Iterator<Item = Arrival<'_>> {
+        let mut times = self.times.iter().peekable();
+        let mut at = Timestamp::UNIX_EPOCH;
+        let findings = self.rows.iter().zip(&self.stored).zip(&self.fingerprints);
+        (0_u32..)
+            .zip(findings)
+            .filter_map(move |(position, ((row, stored), fingerprint))| {
+                while let Some((_, time)) = times.next_if(|(from, _)| *from <= position) {
+                    at = *time;
+                }
+                Some(Arrival {
+                    bot: self.bot_ids.get(row.bot as usize)?,
+                    at,
+                    body: self.bodies.get(stored.body),
+                    again: Again {
+                        fingerprint: *fingerprint,
+                        occurrences: row.occurrences,
+                    },
+                })
+            })
     }
 
     /// Bytes it takes, about: what a cache weighs it by.

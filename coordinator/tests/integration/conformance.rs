@@ -4,6 +4,7 @@
 macro_rules! on_every_store {
     ($($test:ident),+ $(,)?) => {
         on_store!(on_memory, Memory, $($test),+);
+        on_store!(on_durable, Durable, $($test),+);
         on_store!(on_redis, Redis, $($test),+);
 
         /// All of them in one cluster, each in a namespace of its own.

@@ -13,6 +13,7 @@ mod support;
 mod conformance;
 
 mod histories;
+mod kept;
 
 mod redis_store;
 

@@ -52,6 +52,13 @@ impl Feed {
         }
     }
 
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        self.queue.clear();
+        self.queued.clear();
+        self.held.clear();
+    }
+
     /// Hands out what was held for too long, then what is new.
     pub(super) fn take(&mut self, consumer: &str, now: Timestamp) -> Vec<FeedEntry> {
         let mut overdue: Vec<(u64, SessionId, u32, Timestamp)> = self

@@ -1,12 +1,19 @@
-//! The embedded store: a fleet in this process's memory, gone with it.
+//! The embedded store: a fleet in this process's memory, gone with it unless it has a folder to be
+//! kept in.
 //!
 //! One small lock holds everything but the indexes; each session's index has its own, so that
 //! pushes into different sessions index at the same time. Whoever changes an index takes it
 //! first and the small lock second: what the small lock shows as counted is then either in the
 //! index or about to be, and nobody reads the index in between.
+//!
+//! With a folder ([`MemoryStore::durable`]) whatever changes is handed to the [`journal`] under the
+//! small lock, in the order in which it was applied; what bots write is acknowledged when it is in
+//! the journal's file. What coordinators compute is not waited for: lost, it is computed again.
 
 mod execution;
 mod feed;
+mod image;
+pub mod journal;
 mod observe;
 mod producers;
 mod rollup;
@@ -33,6 +40,7 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, broadcast};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use self::journal::{Durable, Encoded, Entry, Keeper, Replayed};
 use self::state::State;
 use super::retain::{Memory, Retain};
 use super::{Backlog, Findings, Maintain, Read, SessionCursor, SessionQuery};
@@ -52,6 +60,8 @@ pub struct MemoryStore {
     fed: Arc<Notify>,
     updates: broadcast::Sender<Update>,
     clock: Clock,
+    /// None where nothing is kept.
+    keeper: Option<Keeper>,
 }
 
 impl MemoryStore {
@@ -68,6 +78,89 @@ impl MemoryStore {
             fed,
             updates: broadcast::Sender::new(UPDATES),
             clock,
+            keeper: None,
+        }
+    }
+
+    /// The fleet that is kept in a folder, or a new one of so many partitions; and what was read.
+    /// From then on it is kept there. To be called on a runtime, which compacts it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] saying what to do, when the folder cannot be used, another process uses it,
+    /// or a file in it is damaged before its end.
+    pub fn durable(partitions: Partitions, durable: &Durable) -> Result<(Arc<Self>, Replayed)> {
+        let fed = Arc::new(Notify::new());
+        let opened = journal::open(durable, partitions, Arc::clone(&fed), Timestamp::now())?;
+        let store = Arc::new(Self {
+            state: Mutex::new(opened.state),
+            fed,
+            updates: broadcast::Sender::new(UPDATES),
+            clock: Box::new(Timestamp::now),
+            keeper: Some(opened.keeper),
+        });
+        tokio::spawn(journal::keep_compact(Arc::downgrade(&store)));
+        Ok((store, opened.replayed))
+    }
+
+    /// Journals what was just applied; called while the small lock is held.
+    fn log(&self, entry: impl FnOnce() -> Entry) {
+        let Some(keeper) = &self.keeper else { return };
+        match entry().encode() {
+            Ok(record) => keeper.journal.hand(record),
+            Err(error) => {
+                tracing::error!(%error, "a change cannot be journaled; it is lost with the process")
+            }
+        }
+    }
+
+    /// Journals a record that is encoded already; called while the small lock is held.
+    fn log_encoded(&self, record: impl FnOnce() -> Option<Encoded>) {
+        if let Some(keeper) = &self.keeper
+            && let Some(record) = record()
+        {
+            keeper.journal.hand(record);
+        }
+    }
+
+    /// Whether changes can be kept, asked before they are made.
+    fn ready(&self) -> Result<()> {
+        self.keeper
+            .as_ref()
+            .map_or(Ok(()), |keeper| keeper.journal.ready())
+    }
+
+    /// Counts a batch, journals and indexes it.
+    fn apply(
+        &self,
+        index: &mut Index,
+        batch: &Batch,
+        bodies: &[Vec<u8>],
+        record: Option<Vec<u8>>,
+    ) -> Result<PushAnswer> {
+        let (applied, now) = {
+            let (mut state, now) = self.lock();
+            let applied = state.push(batch, now)?;
+            if !applied.answer.duplicate {
+                self.log_encoded(|| Some(journal::timed(record?, now)));
+            }
+            (applied, now)
+        };
+        if applied.answer.duplicate {
+            return Ok(applied.answer);
+        }
+        let unreadable = add(index, batch, bodies, &applied.answer, now);
+        index.set_rules(applied.rules);
+        if unreadable > 0 {
+            self.state().quarantine(&batch.session, unreadable);
+        }
+        Ok(applied.answer)
+    }
+
+    /// Returns when everything applied so far outlives the process.
+    async fn written(&self) -> Result<()> {
+        match &self.keeper {
+            Some(keeper) => keeper.journal.written().await,
+            None => Ok(()),
         }
     }
 
@@ -93,7 +186,13 @@ impl MemoryStore {
 impl Write for MemoryStore {
     async fn register(&self, bot: &Bot) -> Result<()> {
         bot.check()?;
-        self.state().bots.insert(bot.id.clone(), bot.clone());
+        self.ready()?;
+        {
+            let mut state = self.state();
+            state.bots.insert(bot.id.clone(), bot.clone());
+            self.log(|| Entry::Bot { bot: bot.clone() });
+        }
+        self.written().await?;
         self.hint(Update::Workers);
         Ok(())
     }
@@ -101,7 +200,11 @@ impl Write for MemoryStore {
     async fn beat(&self, beat: &Beat) -> Result<BeatAnswer> {
         let heard = {
             let (mut state, now) = self.lock();
-            state.workers.beat(beat, now)
+            let heard = state.workers.beat(beat, now);
+            if heard.moved {
+                self.log_encoded(|| state.workers.entry(&beat.worker)?.encode().ok());
+            }
+            heard
         };
         if heard.moved {
             self.hint(Update::Workers);
@@ -113,33 +216,51 @@ impl Write for MemoryStore {
 
     async fn open(&self, open: &OpenSession) -> Result<Opened> {
         open.check()?;
-        let (mut state, now) = self.lock();
-        state.open(open, now)
+        self.ready()?;
+        let opened = {
+            let (mut state, at) = self.lock();
+            let opened = state.open(open, at)?;
+            self.log(|| Entry::Open {
+                open: open.clone(),
+                session: opened.session.clone(),
+                at,
+            });
+            opened
+        };
+        self.written().await?;
+        Ok(opened)
     }
 
     async fn transition(&self, transition: &Transition) -> Result<Execution> {
-        let (mut state, now) = self.lock();
-        state.transition(transition, now)
+        self.ready()?;
+        let execution = {
+            let (mut state, at) = self.lock();
+            let execution = state.transition(transition, at)?;
+            self.log(|| Entry::Change {
+                transition: transition.clone(),
+                at,
+            });
+            execution
+        };
+        self.written().await?;
+        Ok(execution)
     }
 
     async fn push(&self, batch: &Batch) -> Result<PushAnswer> {
         batch.check()?;
         let bodies = encode(batch)?;
-        let findings = self.findings(&batch.session).await?;
-        let mut index = findings.write().await;
-        let (applied, now) = {
-            let (mut state, now) = self.lock();
-            (state.push(batch, now)?, now)
+        self.ready()?;
+        let record = match self.keeper {
+            Some(_) => Some(journal::encode_push(batch, &bodies)?),
+            None => None,
         };
-        if applied.answer.duplicate {
-            return Ok(applied.answer);
-        }
-        let unreadable = add(&mut index, batch, &bodies, &applied.answer, now);
-        index.set_rules(applied.rules);
-        if unreadable > 0 {
-            self.state().quarantine(&batch.session, unreadable);
-        }
-        Ok(applied.answer)
+        let findings = self.findings(&batch.session).await?;
+        let answer = {
+            let mut index = findings.write().await;
+            self.apply(&mut index, batch, &bodies, record)?
+        };
+        self.written().await?;
+        Ok(answer)
     }
 
     async fn last_sequence(&self, session: &SessionId, producer: &ProducerId) -> Result<u64> {
@@ -260,7 +381,7 @@ impl Read for MemoryStore {
     }
 
     async fn check(&self) -> Result<()> {
-        Ok(())
+        self.ready()
     }
 
     fn address(&self) -> String {
@@ -275,7 +396,17 @@ impl Retain for MemoryStore {
     }
 
     async fn drop_session(&self, session: &SessionId, version: Version) -> Result<bool> {
-        let dropped = self.state().drop_session(session, version);
+        let dropped = {
+            let mut state = self.state();
+            let dropped = state.drop_session(session, version);
+            if dropped {
+                self.log(|| Entry::Drop {
+                    session: session.clone(),
+                    version,
+                });
+            }
+            dropped
+        };
         if dropped {
             self.hint(Update::Session {
                 session: session.clone(),
@@ -319,7 +450,17 @@ impl Maintain for MemoryStore {
     }
 
     async fn derive(&self, session: &SessionId, derived: &Derived) -> Result<bool> {
-        let stored = self.state().derive(session, derived)?;
+        let stored = {
+            let mut state = self.state();
+            let stored = state.derive(session, derived)?;
+            if stored {
+                self.log(|| Entry::Derived {
+                    session: session.clone(),
+                    derived: Box::new(derived.clone()),
+                });
+            }
+            stored
+        };
         if stored {
             self.hint(Update::Session {
                 session: session.clone(),
@@ -339,7 +480,13 @@ impl Maintain for MemoryStore {
     }
 
     async fn forget(&self, worker: &WorkerId) -> Result<()> {
-        self.state().workers.forget(worker);
+        {
+            let mut state = self.state();
+            state.workers.forget(worker);
+            self.log(|| Entry::Forgotten {
+                worker: worker.clone(),
+            });
+        }
         self.hint(Update::Workers);
         Ok(())
     }

@@ -7,6 +7,8 @@ use fleet_worker_sdk::{BotId, Result, SessionId};
 use jiff::Timestamp;
 
 use super::MemoryStore;
+use super::image::misplaced;
+use super::journal::Entry;
 use crate::anomaly::Anomaly;
 use crate::history::{MAX_POINTS, Point, Scope, Take};
 use crate::model::Run;
@@ -80,6 +82,36 @@ impl Observed {
         true
     }
 
+    /// The records of it.
+    pub(super) fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
+        let series = self.series.iter().map(|(bot, series)| Entry::Series {
+            bot: bot.clone(),
+            to: Box::new(series.clone()),
+        });
+        let found = self.anomalies.values().cloned().collect();
+        let histories = self.histories.iter().map(|(scope, points)| Entry::History {
+            scope: scope.to_string(),
+            points: points.iter().cloned().collect(),
+        });
+        let anomalies = std::iter::once(Entry::Anomalies { found });
+        series.chain(anomalies).chain(histories)
+    }
+
+    /// Takes a record back.
+    pub(super) fn restore(&mut self, entry: Entry) -> Result<()> {
+        match entry {
+            Entry::Series { bot, to } => drop(self.series.insert(bot, *to)),
+            Entry::Anomalies { found } => drop(self.note(&found)),
+            Entry::Point { scope, point } => drop(self.record(&scope.parse()?, &point)),
+            Entry::History { scope, points } => {
+                self.histories
+                    .insert(scope.parse()?, VecDeque::from(points));
+            }
+            other => return Err(misplaced(&other)),
+        }
+        Ok(())
+    }
+
     fn history(&self, scope: &Scope, limit: usize) -> Vec<Point> {
         let points = self.histories.get(scope);
         let skipped = points.map_or(0, |points| points.len().saturating_sub(limit));
@@ -94,6 +126,17 @@ impl Observed {
 
 fn place(anomaly: &Anomaly) -> (i64, String) {
     (anomaly.at.as_millisecond(), anomaly.id.clone())
+}
+
+impl MemoryStore {
+    /// Journals anomalies, under the lock.
+    fn log_anomalies(&self, found: &[Anomaly]) {
+        if !found.is_empty() {
+            self.log(|| Entry::Anomalies {
+                found: found.to_vec(),
+            });
+        }
+    }
 }
 
 #[async_trait]
@@ -116,11 +159,25 @@ impl Observe for MemoryStore {
         to: &BotSeries,
         found: &[Anomaly],
     ) -> Result<bool> {
-        Ok(self.state().observed.advance(bot, from, to, found))
+        let mut state = self.state();
+        let advanced = state.observed.advance(bot, from, to, found);
+        if advanced {
+            self.log(|| Entry::Series {
+                bot: bot.clone(),
+                to: Box::new(to.clone()),
+            });
+            self.log_anomalies(found);
+        }
+        Ok(advanced)
     }
 
     async fn note(&self, found: &[Anomaly]) -> Result<u64> {
-        Ok(self.state().observed.note(found))
+        let mut state = self.state();
+        let fresh = state.observed.note(found);
+        if fresh > 0 {
+            self.log_anomalies(found);
+        }
+        Ok(fresh)
     }
 
     async fn anomalies(&self) -> Result<Vec<Anomaly>> {
@@ -140,7 +197,14 @@ impl Observe for MemoryStore {
         {
             return Ok(false);
         }
-        Ok(state.observed.record(scope, point))
+        let taken = state.observed.record(scope, point);
+        if taken {
+            self.log(|| Entry::Point {
+                scope: scope.to_string(),
+                point: point.clone(),
+            });
+        }
+        Ok(taken)
     }
 
     async fn history(&self, scope: &Scope, limit: usize) -> Result<Vec<Point>> {

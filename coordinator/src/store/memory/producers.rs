@@ -4,6 +4,9 @@ use std::collections::HashMap;
 
 use fleet_worker_sdk::{Error, Execution, Partition, ProducerId, PushAnswer, Result};
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::journal::Entry;
 
 /// A producer that comes back later than this starts anew.
 const KEEP: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -11,7 +14,8 @@ const KEEP: SignedDuration = SignedDuration::from_hours(7 * 24);
 const WORTH_A_WALK: usize = 1_024;
 
 /// The last answer of a producer.
-#[derive(Clone)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Answer {
     /// To a push.
     Push(PushAnswer),
@@ -32,7 +36,9 @@ pub(super) enum Standing {
 /// Which producer, where: sequences count in each partition on their own.
 pub(super) type Key = (Partition, ProducerId);
 
-struct Last {
+/// How far a producer is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Last {
     sequence: u64,
     answer: Answer,
     used: Timestamp,
@@ -49,6 +55,21 @@ impl Producers {
     /// The last sequence number applied, 0 if none.
     pub(super) fn last(&self, key: &Key) -> u64 {
         self.last.get(key).map_or(0, |last| last.sequence)
+    }
+
+    /// A record for each.
+    pub(super) fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
+        let last = self.last.iter();
+        last.map(|((partition, producer), last)| Entry::Producer {
+            partition: partition.0,
+            producer: producer.clone(),
+            last: Box::new(last.clone()),
+        })
+    }
+
+    /// Takes one back.
+    pub(super) fn restore(&mut self, key: Key, last: Last) {
+        self.last.insert(key, last);
     }
 
     /// Where `sequence` stands; a gap is refused.

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
+use super::journal::Entry;
 use crate::health::Status;
 use crate::model::{Rollup, Session};
 use crate::store::Speaker;
 use fleet_worker_sdk::{Repository, SessionId};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// The fleet's sums, and which session speaks for each repository.
 #[derive(Default)]
@@ -16,7 +18,8 @@ pub(super) struct Rollups {
 }
 
 /// The latest session of a repository whose quality is known.
-struct Latest {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Latest {
     opened: Timestamp,
     session: SessionId,
     milli: u64,
@@ -27,6 +30,29 @@ impl Rollups {
     /// The sums.
     pub(super) fn sums(&self) -> Rollup {
         self.sums
+    }
+
+    /// The records of it.
+    pub(super) fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
+        let sums = Entry::Sums { sums: self.sums };
+        let latest = self
+            .latest
+            .iter()
+            .map(|(repository, latest)| Entry::Speaker {
+                repository: repository.clone(),
+                latest: latest.clone(),
+            });
+        std::iter::once(sums).chain(latest)
+    }
+
+    /// Takes the sums back.
+    pub(super) fn restore_sums(&mut self, sums: Rollup) {
+        self.sums = sums;
+    }
+
+    /// Takes back who speaks for a repository.
+    pub(super) fn restore(&mut self, repository: Repository, latest: Latest) {
+        self.latest.insert(repository, latest);
     }
 
     /// Counts a session that was created.

@@ -8,8 +8,10 @@ use fleet_worker_sdk::{
     Version,
 };
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{RwLock, watch};
 
+use super::journal::Entry;
 use crate::index::Index;
 use crate::model::{Counts, MAX_CATEGORIES, MAX_RULES, OTHER, Session, SessionFacts, Tally};
 use crate::store::Findings;
@@ -28,8 +30,9 @@ pub(super) struct Stored {
     pub(super) versions: watch::Sender<Version>,
 }
 
-#[derive(Default)]
-struct Apart {
+/// How many names are counted apart.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Apart {
     categories: usize,
     rules: usize,
 }
@@ -62,6 +65,38 @@ impl Stored {
             rules: HashSet::new(),
             index: Arc::new(RwLock::new(Index::new())),
             versions: watch::Sender::new(Version(0)),
+        }
+    }
+
+    /// One of a snapshot; its rules and findings follow.
+    pub(super) fn restored(session: Session, counts: Counts, apart: Apart) -> Self {
+        Self {
+            versions: watch::Sender::new(session.version),
+            session,
+            counts,
+            apart,
+            members: HashSet::new(),
+            rules: HashSet::new(),
+            index: Arc::new(RwLock::new(Index::new())),
+        }
+    }
+
+    /// Findings of it that are in its index.
+    pub(super) fn restore_members(&mut self, members: Vec<Fingerprint>) {
+        self.members.extend(members);
+    }
+
+    /// Rules of it whose texts its index has.
+    pub(super) fn restore_rules<'a>(&mut self, rules: impl Iterator<Item = &'a String>) {
+        self.rules.extend(rules.cloned());
+    }
+
+    /// The record of it, without rules and findings.
+    pub(super) fn entry(&self) -> Entry {
+        Entry::Session {
+            session: Box::new(self.session.clone()),
+            counts: self.counts.clone(),
+            apart: self.apart,
         }
     }
 

@@ -5,6 +5,7 @@ use fleet_worker_sdk::{Repository, Result, Version};
 use jiff::Timestamp;
 
 use super::MemoryStore;
+use super::journal::Entry;
 use crate::health::FleetHealth;
 use crate::store::{Kept, Speaker, Standing};
 
@@ -33,6 +34,23 @@ impl Last {
     }
 }
 
+impl Last {
+    /// The record of it, if there is one.
+    pub(super) fn entry(&self) -> Option<Entry> {
+        let Kept { version, fleet } = self.0.as_ref()?;
+        Some(Entry::Health {
+            version: *version,
+            fleet: Box::new(fleet.clone()?),
+        })
+    }
+
+    /// Takes it back.
+    pub(super) fn restore(&mut self, version: Version, fleet: FleetHealth) {
+        let fleet = Some(fleet);
+        self.0 = Some(Kept { version, fleet });
+    }
+}
+
 #[async_trait]
 impl Standing for MemoryStore {
     async fn kept(&self) -> Result<Option<Kept>> {
@@ -41,7 +59,14 @@ impl Standing for MemoryStore {
 
     async fn keep(&self, from: Option<Version>, fleet: &FleetHealth) -> Result<Option<Version>> {
         let (mut state, now) = self.lock();
-        Ok(state.standing.keep(from, fleet, now))
+        let kept = state.standing.keep(from, fleet, now);
+        if let Some(version) = kept {
+            self.log(|| Entry::Health {
+                version,
+                fleet: Box::new(fleet.clone()),
+            });
+        }
+        Ok(kept)
     }
 
     async fn speaker(&self, repository: &Repository) -> Result<Option<Speaker>> {

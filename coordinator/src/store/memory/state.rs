@@ -24,22 +24,22 @@ use crate::model::{Derived, Run, Session};
 use crate::store::{MAX_RUNS, SessionCursor, SessionQuery, is_run};
 
 /// Repository, ref, commit, run: what a session is joined by.
-type OpenKey = (Repository, String, String, String);
+pub(super) type OpenKey = (Repository, String, String, String);
 
 /// Repository, bot, ref: whose last complete session the next one is compared with.
 type Scope = (Repository, BotId, String);
 
 /// Everything but the indexes.
 pub(super) struct State {
-    partitions: Partitions,
+    pub(super) partitions: Partitions,
     pub(super) bots: BTreeMap<BotId, Bot>,
     pub(super) workers: Workers,
-    sessions: HashMap<SessionId, Stored>,
-    by_key: HashMap<OpenKey, SessionId>,
-    by_change: BTreeSet<SessionCursor>,
-    producers: Producers,
-    runs: HashMap<BotId, VecDeque<Run>>,
-    baselines: HashMap<Scope, SessionId>,
+    pub(super) sessions: HashMap<SessionId, Stored>,
+    pub(super) by_key: HashMap<OpenKey, SessionId>,
+    pub(super) by_change: BTreeSet<SessionCursor>,
+    pub(super) producers: Producers,
+    pub(super) runs: HashMap<BotId, VecDeque<Run>>,
+    pub(super) baselines: HashMap<Scope, SessionId>,
     pub(super) rollup: Rollups,
     pub(super) feed: Feed,
     pub(super) standing: Last,
@@ -80,7 +80,7 @@ impl State {
         stored.ok_or_else(|| Error::not_found("session", id))
     }
 
-    fn session_mut(&mut self, id: &SessionId) -> Result<&mut Stored> {
+    pub(super) fn session_mut(&mut self, id: &SessionId) -> Result<&mut Stored> {
         let stored = self.sessions.get_mut(id);
         stored.ok_or_else(|| Error::not_found("session", id))
     }
@@ -156,6 +156,17 @@ impl State {
 
     /// Joins or creates a session.
     pub(super) fn open(&mut self, open: &OpenSession, now: Timestamp) -> Result<Opened> {
+        let fresh = SessionId::fresh(self.partitions.of(&open.repository));
+        self.open_as(open, fresh, now)
+    }
+
+    /// Joins a session, or creates it under the id `fresh`.
+    pub(super) fn open_as(
+        &mut self,
+        open: &OpenSession,
+        fresh: SessionId,
+        now: Timestamp,
+    ) -> Result<Opened> {
         let key = (
             open.repository.clone(),
             open.git_ref.clone(),
@@ -166,14 +177,19 @@ impl State {
         let created = existing.is_none();
         let session = match existing {
             Some(session) => session,
-            None => self.create(key, open, now)?,
+            None => self.create(key, open, fresh, now)?,
         };
         self.expect(&session, &open.expect, now)?;
         Ok(Opened { session, created })
     }
 
-    fn create(&mut self, key: OpenKey, open: &OpenSession, now: Timestamp) -> Result<SessionId> {
-        let id = SessionId::fresh(self.partitions.of(&open.repository));
+    fn create(
+        &mut self,
+        key: OpenKey,
+        open: &OpenSession,
+        id: SessionId,
+        now: Timestamp,
+    ) -> Result<SessionId> {
         let stored = Stored::new(id.clone(), open, now);
         self.sessions.insert(id.clone(), stored);
         self.by_key.insert(key, id.clone());
@@ -382,7 +398,8 @@ impl State {
     }
 }
 
-fn cursor(session: &Session) -> SessionCursor {
+/// Where a session stands in the order of changes.
+pub(super) fn cursor(session: &Session) -> SessionCursor {
     SessionCursor {
         changed_ms: session.changed.as_millisecond(),
         session: session.id.clone(),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use fleet_worker_sdk::{Beat, Command, Error, Result, WorkerId, WorkerState};
 use jiff::{SignedDuration, Timestamp};
 
+use super::journal::Entry;
 use crate::model::Worker;
 
 /// A worker not heard of for a day is forgotten.
@@ -65,6 +66,26 @@ impl Workers {
             command,
             moved: was != Some(state),
         }
+    }
+
+    /// The record of one.
+    pub(super) fn entry(&self, worker: &WorkerId) -> Option<Entry> {
+        let Known { worker, progress } = self.known.get(worker)?;
+        Some(Entry::Worker {
+            worker: worker.clone(),
+            progress: *progress,
+        })
+    }
+
+    /// A record for each.
+    pub(super) fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
+        self.known.keys().filter_map(|worker| self.entry(worker))
+    }
+
+    /// Takes one back, as it was last heard.
+    pub(super) fn restore(&mut self, worker: Worker, progress: u64) {
+        self.known
+            .insert(worker.id.clone(), Known { worker, progress });
     }
 
     /// Those heard of within a day, by id.

@@ -9,7 +9,11 @@ mod whole;
 
 use std::ops::Deref;
 
+use fleet_coordinator::store::memory::MemoryStore;
+use fleet_coordinator::store::memory::journal::Durable;
 use fleet_coordinator::store::{Maintain, OpenOptions, SharedStore};
+
+use fleet_worker_sdk::Partitions;
 
 pub(crate) use build::{bot, finding, findings, fingerprint, open, repository, stamp, worker};
 pub(crate) use cluster::{Cluster, Sentinels};
@@ -24,6 +28,8 @@ pub(crate) use self::redis::RedisServer;
 pub(crate) enum Kind {
     /// The embedded one.
     Memory,
+    /// The embedded one, kept in a folder of its own.
+    Durable,
     /// A Redis server of its own.
     Redis,
 }
@@ -33,6 +39,7 @@ pub(crate) struct TestStore {
     /// The store.
     pub(crate) store: SharedStore,
     _server: Option<RedisServer>,
+    _folder: Option<tempfile::TempDir>,
 }
 
 impl Deref for TestStore {
@@ -45,6 +52,7 @@ impl Deref for TestStore {
 /// An empty store of 16 partitions.
 pub(crate) async fn store(kind: Kind) -> TestStore {
     let server = match kind {
+        Kind::Durable => return durable(),
         Kind::Memory => None,
         Kind::Redis => Some(RedisServer::start().await),
     };
@@ -55,6 +63,18 @@ pub(crate) async fn store(kind: Kind) -> TestStore {
     TestStore {
         store: store.expect("the address can be read"),
         _server: server,
+        _folder: None,
+    }
+}
+
+fn durable() -> TestStore {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let durable = Durable::new(folder.path());
+    let opened = MemoryStore::durable(Partitions::DEFAULT, &durable);
+    TestStore {
+        store: opened.expect("an empty folder can be used").0,
+        _server: None,
+        _folder: Some(folder),
     }
 }
 
