@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::Context as _;
 use fleet_coordinator::config::shared::filter;
@@ -13,6 +14,7 @@ use fleet_coordinator::process::{
     self, BAD_CONFIGURATION, FAILED, Signals, complain, print_settings,
 };
 use fleet_coordinator::store::memory::MemoryStore;
+use fleet_coordinator::store::memory::journal::{Durable, Replayed};
 use fleet_coordinator::store::{OpenOptions, SharedStore};
 use fleet_coordinator::{logging, ops};
 use fleet_dashboard::config::{Args, Settings};
@@ -93,6 +95,11 @@ fn start(mut args: Args) -> anyhow::Result<Start> {
         anyhow::bail!(
             "--demo shows a fleet of its own, which is kept in this process; leave out the store {}",
             store.shown()
+        );
+    }
+    if extras.demo.is_some() && settings.data.is_some() {
+        anyhow::bail!(
+            "--demo shows a fleet of its own, which ends with this process; leave out --data-dir"
         );
     }
     // A demonstration says in its own words what happens.
@@ -222,7 +229,7 @@ fn beside(
 
 fn store(settings: &Settings) -> anyhow::Result<SharedStore> {
     let Some(address) = &settings.store else {
-        return Ok(Arc::new(MemoryStore::new(settings.partitions)));
+        return embedded(settings);
     };
     let options = OpenOptions {
         partitions: settings.partitions,
@@ -230,6 +237,34 @@ fn store(settings: &Settings) -> anyhow::Result<SharedStore> {
         ..OpenOptions::default()
     };
     Ok(fleet_coordinator::store::open(address.secret(), &options)?)
+}
+
+/// A fleet in this process: the one that is kept, if one is.
+fn embedded(settings: &Settings) -> anyhow::Result<SharedStore> {
+    let Some(folder) = &settings.data else {
+        return Ok(Arc::new(MemoryStore::new(settings.partitions)));
+    };
+    let durable = Durable {
+        sync: settings.data_sync,
+        ..Durable::new(folder)
+    };
+    let begun = Instant::now();
+    let (store, replayed) = MemoryStore::durable(settings.partitions, &durable)?;
+    let Replayed {
+        sessions,
+        findings,
+        records,
+        torn,
+    } = replayed;
+    tracing::info!(folder = %folder.display(), sessions, findings, records,
+        took_ms = begun.elapsed().as_millis() as u64, "what was kept of the fleet is here again");
+    if torn > 0 {
+        tracing::warn!(
+            bytes = torn,
+            "the last write before the end of the process before was cut off, and is left out; it had not been acknowledged, or the power was lost"
+        );
+    }
+    Ok(store)
 }
 
 /// Starts the coordinator that an embedded store has to itself.

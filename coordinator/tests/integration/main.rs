@@ -30,3 +30,5 @@ mod process;
 mod cli;
 
 mod run;
+
+mod spooled;

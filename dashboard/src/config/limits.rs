@@ -65,6 +65,9 @@ pub const FRAME_INTERVAL: Limit = limit("frame-interval-ms", 100, 0, 60_000);
 pub const SEND_TIMEOUT: Limit = limit("send-timeout-ms", 10_000, 10, 600_000);
 /// Time between pings: 15 s. A client that reads nothing is gone after two, within 30 s.
 pub const PING_INTERVAL: Limit = limit("ping-interval-ms", 15_000, 10, 600_000);
+/// Time between two syncs of the journal: 1 s, what a loss of power costs at most; 0 syncs before
+/// every acknowledgement, which a disk does some hundred times a second.
+pub const DATA_SYNC: Limit = limit("data-sync-ms", 1_000, 0, 600_000);
 /// Time to drain: 25 s, below the 30 s after which Kubernetes kills.
 pub const DRAIN: Limit = limit("drain-ms", 25_000, 0, 3_600_000);
 /// Time for which computed health is served: 5 s, what a hint that was lost costs at most. Hints

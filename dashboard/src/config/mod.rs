@@ -7,6 +7,7 @@ pub mod limits;
 pub mod raw;
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use fleet_coordinator::config::RawHealth;
@@ -40,6 +41,10 @@ pub struct Settings {
     pub insecure_open: bool,
     /// Address of the store; none for the embedded one.
     pub store: Option<StoreAddress>,
+    /// Where the embedded store is kept; none for nowhere.
+    pub data: Option<PathBuf>,
+    /// Time between two syncs of what is kept there; zero for before every acknowledgement.
+    pub data_sync: Duration,
     /// Namespace of the fleet in the store.
     pub namespace: String,
     /// Partitions of a fleet that is created by this process.
@@ -100,6 +105,8 @@ impl Settings {
             tokens,
             insecure_open,
             store: raw.store.as_deref().map(store).transpose()?,
+            data: data(raw)?,
+            data_sync: time(&limits::DATA_SYNC, raw.data_sync_ms)?,
             namespace: namespace(raw.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE))?,
             partitions: partitions(raw.partitions)?,
             allowed_hosts: allowed_hosts(raw.allowed_hosts.as_deref().unwrap_or_default())?,
@@ -136,6 +143,8 @@ impl Settings {
             tokens_file: self.tokens.as_ref().map(|file| file.path().to_owned()),
             insecure_open: Some(self.insecure_open),
             store: self.store.as_ref().map(StoreAddress::shown),
+            data_dir: self.data.clone(),
+            data_sync_ms: ms(self.data_sync),
             namespace: Some(self.namespace.clone()),
             partitions: Some(self.partitions.count()),
             allowed_hosts: Some(self.allowed_hosts.clone()),
@@ -170,6 +179,8 @@ impl Default for Settings {
             tokens: None,
             insecure_open: false,
             store: None,
+            data: None,
+            data_sync: Duration::from_millis(limits::DATA_SYNC.default),
             namespace: DEFAULT_NAMESPACE.to_owned(),
             partitions: Partitions::DEFAULT,
             allowed_hosts: Vec::new(),
@@ -191,6 +202,18 @@ impl Default for Settings {
             health: HealthSettings::default(),
             keep: in_memory(),
         }
+    }
+}
+
+/// The folder of a fleet in this process; one that lives elsewhere is kept there.
+fn data(raw: &Raw) -> Result<Option<PathBuf>, ConfigError> {
+    match (&raw.data_dir, &raw.store) {
+        (Some(_), Some(_)) => Err(ConfigError::invalid(
+            "data-dir",
+            "it keeps a fleet that lives in this process, and store names one that lives elsewhere; \
+             leave one of them out",
+        )),
+        (folder, _) => Ok(folder.clone()),
     }
 }
 

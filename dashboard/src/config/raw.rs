@@ -9,7 +9,7 @@ use super::{ConfigError, Settings};
 
 /// Shows a fleet live: health, findings, workers, reports; and takes what bots push over HTTP.
 ///
-/// Without --store the fleet lives in this process and ends with it.
+/// Without --store the fleet lives in this process, and ends with it unless --data-dir keeps it.
 #[derive(Debug, clap::Parser)]
 #[command(name = "fleet-dashboard", version)]
 pub struct Args {
@@ -58,6 +58,14 @@ pub struct Raw {
     /// Where the fleet lives, such as `redis://host:6379` [default: in this process].
     #[arg(long, env = "FLEET_STORE", value_name = "URL", hide_env_values = true)]
     pub store: Option<String>,
+    /// Keep a fleet in this process in this folder: it is there again after a restart, or a crash
+    /// [default: it ends with the process].
+    #[arg(long, env = "FLEET_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Time after which what is in --data-dir survives a loss of power too, in milliseconds; 0 waits
+    /// for the disk at every push [default: 1000].
+    #[arg(long, env = "FLEET_DATA_SYNC_MS", value_name = "MS")]
+    pub data_sync_ms: Option<u64>,
     /// Namespace of the fleet in the store [default: fleet].
     #[arg(long, env = "FLEET_NAMESPACE", value_name = "NAME")]
     pub namespace: Option<String>,
@@ -146,6 +154,8 @@ impl Raw {
             tokens_file: self.tokens_file.or(file.tokens_file),
             insecure_open: self.insecure_open.or(file.insecure_open),
             store: self.store.or(file.store),
+            data_dir: self.data_dir.or(file.data_dir),
+            data_sync_ms: self.data_sync_ms.or(file.data_sync_ms),
             namespace: self.namespace.or(file.namespace),
             partitions: self.partitions.or(file.partitions),
             allowed_hosts: self.allowed_hosts.or(file.allowed_hosts),

@@ -102,6 +102,8 @@ fn what_is_shown_reads_back_as_the_same_settings() {
         drain_ms: Some(7),
         partitions: Some(3),
         log_format: Some("json".to_owned()),
+        data_dir: Some("/var/lib/fleet".into()),
+        data_sync_ms: Some(0),
         ..Raw::default()
     })
     .unwrap();

@@ -39,4 +39,6 @@ mod together;
 
 mod demo;
 
+mod kept;
+
 mod seeds;

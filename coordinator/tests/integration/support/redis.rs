@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, Command, Stdio};
 
 use fleet_worker_sdk::redis;
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::within;
@@ -47,6 +48,21 @@ impl RedisServer {
     /// Its address.
     pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Stops it where it is, as a machine does that swaps: connections stay, answers do not come.
+    pub(crate) fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on, with what has reached it meanwhile.
+    pub(crate) fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.process);
+        kill_process(pid, signal).expect("it is ours");
     }
 
     fn spawn() -> Self {
