@@ -28,6 +28,8 @@ cargo clippy --workspace --all-targets --locked -- -D warnings
 echo "== the main command"
 # A bare "cargo run" must know which binary is meant; --help shows that it does.
 cargo run --locked --quiet -- --help >/dev/null
+echo "== deployment files"
+scripts/k8s-check.sh
 echo "== tests"
 cargo nextest run --workspace --locked
 echo "== pages in Chromium"
