@@ -1,13 +1,10 @@
 // Validates objects of kinds that Kubernetes itself does not have a schema for.
 // usage: models.mjs FILE.json...   each a list of objects
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import * as keda from "@kubernetes-models/keda/keda.sh/v1alpha1";
+import * as prometheus from "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1";
 
-const require = createRequire(import.meta.url);
-const models = {
-  "monitoring.coreos.com/v1": require("@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1"),
-  "keda.sh/v1alpha1": require("@kubernetes-models/keda/keda.sh/v1alpha1"),
-};
+const models = { "monitoring.coreos.com/v1": prometheus, "keda.sh/v1alpha1": keda };
 
 let failed = false;
 let checked = 0;

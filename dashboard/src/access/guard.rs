@@ -39,36 +39,37 @@ impl Refusal {
     }
 }
 
-/// Lets a request pass, or says why not and what it is answered.
-pub(crate) fn check<B>(
+/// Why a request may not pass and what it is answered; none when it may.
+pub(crate) fn refusal<B>(
     tokens: Option<&TokensFile>,
     request: &Request<B>,
-) -> Result<(), (Refusal, Response)> {
+) -> Option<(Refusal, Response)> {
     let roles = needed(request.method(), request.uri().path());
-    let Some(tokens) = tokens else {
-        return Ok(());
-    };
     if roles.is_empty() {
-        return Ok(());
+        return None;
     }
-    let tokens = tokens.current();
+    let tokens = tokens?.current();
     let sent = sent(request.headers());
     let known = sent.as_ref().and_then(|sent| tokens.identify(sent.text()));
-    match (&sent, known) {
-        (None, _) => Err((Refusal::Missing, unknown(request, "this needs a token"))),
-        (Some(_), None) => Err((
-            Refusal::Unknown,
-            unknown(request, "the token is not, or no longer, one of this fleet"),
-        )),
+    let (why, answer) = match (&sent, known) {
+        (None, _) => {
+            let answer = unknown(request, "this needs a token");
+            (Refusal::Missing, answer)
+        }
+        (Some(_), None) => {
+            let why = "the token is not, or no longer, one of this fleet";
+            (Refusal::Unknown, unknown(request, why))
+        }
         (_, Some(identity)) if !may(identity, roles) => {
-            Err((Refusal::Role, refused(identity, roles).into_response()))
+            (Refusal::Role, refused(identity, roles).into_response())
         }
         (Some(Sent::Cookie(_)), _) if !is_own(request) => {
             let why = "it asks for a change, but does not come from a page of this host";
-            Err((Refusal::Origin, forbidden("origin", why).into_response()))
+            (Refusal::Origin, forbidden("origin", why).into_response())
         }
-        _ => Ok(()),
-    }
+        _ => return None,
+    };
+    Some((why, answer))
 }
 
 fn may(identity: &Identity, roles: &[Role]) -> bool {

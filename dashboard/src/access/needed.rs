@@ -12,8 +12,11 @@ pub(crate) fn needed(method: &Method, path: &str) -> &'static [Role] {
     match (looks, parts.as_slice()) {
         (_, ["login" | "logout"]) | (true, ["livez" | "readyz"] | ["assets", _]) => &[],
         // What a bot asks while it works: how far the others are, and what of its own arrived.
-        (true, ["api", "v1", "sessions", _, "progress" | "changed"])
-        | (true, ["api", "v1", "sessions", _, "producers", _]) => &[Role::Ingest, Role::Read],
+        (
+            true,
+            ["api", "v1", "sessions", _, "progress" | "changed"]
+            | ["api", "v1", "sessions", _, "producers", _],
+        ) => &[Role::Ingest, Role::Read],
         (true, _) => &[Role::Read],
         (
             false,
@@ -23,8 +26,7 @@ pub(crate) fn needed(method: &Method, path: &str) -> &'static [Role] {
                 "bots" | "beat" | "sessions" | "transitions" | "push" | "ingest",
             ],
         ) => &[Role::Ingest],
-        (false, ["api", "v1", "triage" | "silences", ..])
-        | (false, ["api", "v1", "sessions", _, "findings", _, "triage"]) => &[Role::Triage],
+        (false, ["api", "v1", "alerts" | "silences" | "triage", ..]) => &[Role::Triage],
         (false, _) => &[Role::Admin],
     }
 }

@@ -141,7 +141,7 @@ impl Connections {
         if let Err(problem) = host::check(request, &self.settings.allowed_hosts) {
             return Some(problem.into_response());
         }
-        let (why, response) = guard::check(self.settings.tokens.as_ref(), request).err()?;
+        let (why, response) = guard::refusal(self.settings.tokens.as_ref(), request)?;
         self.metrics.access_refused(why.as_str());
         Some(response)
     }
