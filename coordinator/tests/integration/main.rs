@@ -32,3 +32,5 @@ mod cli;
 mod run;
 
 mod spooled;
+
+mod later;

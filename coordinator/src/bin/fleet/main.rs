@@ -12,6 +12,8 @@ mod upload;
 
 mod direct;
 
+mod later;
+
 mod sessions;
 
 mod findings;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::direct;
 use crate::exit::{OK, REFUSED, UNREACHABLE, USAGE, code_of};
+use crate::later::SpoolArgs;
 use crate::output::{Counts, answer, complain, for_people, plain};
 use crate::place::PlaceArgs;
 use crate::store::{StoreArgs, Target};
@@ -38,6 +39,8 @@ pub(crate) struct Push {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
+    spool: SpoolArgs,
+    #[command(flatten)]
     store: StoreArgs,
 }
 
@@ -55,6 +58,7 @@ impl Push {
                 return USAGE;
             }
         };
+        self.spool.send_kept(&store).await;
         let mut code = OK;
         for file in &self.files {
             let pushed = self.push(&store, &terms, file).await;
@@ -81,13 +85,28 @@ impl Push {
 
     async fn push(&self, store: &Target, terms: &Terms, file: &Path) -> Result<Value> {
         let bar = !self.json && std::io::stderr().is_terminal();
-        match store {
-            Target::Direct(store) => direct::send(&**store, terms, file, bar).await,
-            Target::Http(store) if is_input(file) => {
-                let spooled = upload::spool()?;
-                upload::send(store, terms, spooled.path(), bar).await
+        let keeps = self.spool.spool_dir.is_some();
+        let is_direct = matches!(store, Target::Direct(_));
+        // What is read once is put where it can be read again, unless nobody will.
+        let input = (is_input(file) && (keeps || !is_direct)).then(upload::spool);
+        let input = input.transpose()?;
+        let path = input.as_ref().map_or(file, |input| input.path());
+        let sent = match store {
+            Target::Direct(store) => direct::send(&**store, terms, path, bar).await,
+            Target::Http(store) => upload::send(store, terms, path, bar).await,
+        };
+        match sent {
+            Err(error) if error.is_retryable() => {
+                let kept = self.spool.keep(terms, path, &file.to_string_lossy())?;
+                if !kept {
+                    return Err(error);
+                }
+                complain(&format!(
+                    "{error}; the report is kept, and sent by the next push"
+                ));
+                Ok(Value::Null)
             }
-            Target::Http(store) => upload::send(store, terms, file, bar).await,
+            sent => sent,
         }
     }
 
@@ -96,6 +115,12 @@ impl Push {
         let name = file.to_string_lossy();
         let people = !self.json && for_people();
         match pushed {
+            Ok(Value::Null) => {
+                if !people {
+                    answer(&json!({ "file": name, "kept": true }).to_string());
+                }
+                OK
+            }
             Ok(summary) => {
                 let counts = Counts::of(&summary);
                 if people {

@@ -14,6 +14,7 @@ mod execution;
 mod feed;
 mod image;
 pub mod journal;
+mod kept;
 mod observe;
 mod producers;
 mod rollup;
@@ -40,7 +41,7 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, broadcast};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use self::journal::{Durable, Encoded, Entry, Keeper, Replayed};
+use self::journal::{Entry, Keeper};
 use self::state::State;
 use super::retain::{Memory, Retain};
 use super::{Backlog, Findings, Maintain, Read, SessionCursor, SessionQuery};
@@ -82,53 +83,6 @@ impl MemoryStore {
         }
     }
 
-    /// The fleet that is kept in a folder, or a new one of so many partitions; and what was read.
-    /// From then on it is kept there. To be called on a runtime, which compacts it.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] saying what to do, when the folder cannot be used, another process uses it,
-    /// or a file in it is damaged before its end.
-    pub fn durable(partitions: Partitions, durable: &Durable) -> Result<(Arc<Self>, Replayed)> {
-        let fed = Arc::new(Notify::new());
-        let opened = journal::open(durable, partitions, Arc::clone(&fed), Timestamp::now())?;
-        let store = Arc::new(Self {
-            state: Mutex::new(opened.state),
-            fed,
-            updates: broadcast::Sender::new(UPDATES),
-            clock: Box::new(Timestamp::now),
-            keeper: Some(opened.keeper),
-        });
-        tokio::spawn(journal::keep_compact(Arc::downgrade(&store)));
-        Ok((store, opened.replayed))
-    }
-
-    /// Journals what was just applied; called while the small lock is held.
-    fn log(&self, entry: impl FnOnce() -> Entry) {
-        let Some(keeper) = &self.keeper else { return };
-        match entry().encode() {
-            Ok(record) => keeper.journal.hand(record),
-            Err(error) => {
-                tracing::error!(%error, "a change cannot be journaled; it is lost with the process")
-            }
-        }
-    }
-
-    /// Journals a record that is encoded already; called while the small lock is held.
-    fn log_encoded(&self, record: impl FnOnce() -> Option<Encoded>) {
-        if let Some(keeper) = &self.keeper
-            && let Some(record) = record()
-        {
-            keeper.journal.hand(record);
-        }
-    }
-
-    /// Whether changes can be kept, asked before they are made.
-    fn ready(&self) -> Result<()> {
-        self.keeper
-            .as_ref()
-            .map_or(Ok(()), |keeper| keeper.journal.ready())
-    }
-
     /// Counts a batch, journals and indexes it.
     fn apply(
         &self,
@@ -154,14 +108,6 @@ impl MemoryStore {
             self.state().quarantine(&batch.session, unreadable);
         }
         Ok(applied.answer)
-    }
-
-    /// Returns when everything applied so far outlives the process.
-    async fn written(&self) -> Result<()> {
-        match &self.keeper {
-            Some(keeper) => keeper.journal.written().await,
-            None => Ok(()),
-        }
     }
 
     /// The state, and the time read under its lock: what is applied later has no earlier time.

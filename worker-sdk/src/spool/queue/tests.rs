@@ -1,3 +1,4 @@
+use super::recover::numbers;
 use super::*;
 use crate::finding::{Finding, Fingerprint};
 use crate::ids::Partition;

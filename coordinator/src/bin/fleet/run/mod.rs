@@ -18,6 +18,7 @@ use fleet_worker_sdk::{Bot, Error, Result, Tier};
 use jiff::SignedDuration;
 
 use crate::exit::{UNREACHABLE, USAGE};
+use crate::later::SpoolArgs;
 use crate::output::{Counts, complain, note, plain};
 use crate::place::PlaceArgs;
 use crate::store::StoreArgs;
@@ -81,6 +82,8 @@ pub(crate) struct Run {
     #[arg(required = true, last = true, value_name = "CMD")]
     command: Vec<std::ffi::OsString>,
     #[command(flatten)]
+    spool: SpoolArgs,
+    #[command(flatten)]
     store: StoreArgs,
 }
 
@@ -113,7 +116,8 @@ impl Run {
         let timeout = self.timeout.map(Duration::try_from).transpose();
         let timeout = timeout.map_err(|_| Error::invalid("timeout", "it is negative"))?;
         let (report, capture) = self.report()?;
-        let recording = Recording::new(self.store.target()?, bot, terms, report);
+        let recording =
+            Recording::new(self.store.target()?, bot, terms, report, self.spool.clone());
         Ok((recording, Tool::new(&self.command, capture, timeout)?))
     }
 
@@ -172,7 +176,12 @@ impl Run {
         match recorded {
             Ok(recorded) if !self.quiet => self.say(&recorded, ended),
             Ok(_) => {}
-            Err(error) => complain(&format!("{} was not recorded whole: {error}", self.bot)),
+            Err(error) => {
+                complain(&format!("{} was not recorded whole: {error}", self.bot));
+                if error.is_retryable() {
+                    recording.keep(ended);
+                }
+            }
         }
     }
 

@@ -14,6 +14,8 @@ use tokio::time::timeout;
 
 use super::tool::{Ending, How};
 use crate::direct;
+use crate::later::SpoolArgs;
+use crate::output::complain;
 use crate::store::Target;
 use crate::upload::{self, Terms};
 
@@ -70,6 +72,7 @@ pub(super) struct Recording {
     bot: Bot,
     terms: Terms,
     report: Report,
+    spool: SpoolArgs,
 }
 
 /// An execution under way.
@@ -111,13 +114,54 @@ pub(super) async fn soon(
 }
 
 impl Recording {
-    pub(super) fn new(target: Target, bot: Bot, terms: Terms, report: Report) -> Self {
+    pub(super) fn new(
+        target: Target,
+        bot: Bot,
+        terms: Terms,
+        report: Report,
+        spool: SpoolArgs,
+    ) -> Self {
         Self {
             target,
             bot,
             terms,
             report,
+            spool,
         }
+    }
+
+    /// Keeps the tool's report, should there be one and a folder for it: the next push sends it, as
+    /// an attempt of its own. Only a tool that ended well has then looked at everything.
+    pub(super) fn keep(&self, ended: &Ending) {
+        let Ok(Some(path)) = self.found(ended) else {
+            return;
+        };
+        let terms = Terms {
+            partial: ended.how != How::Well,
+            ..self.terms.clone()
+        };
+        match self.spool.keep(&terms, &path, self.bot.id.as_str()) {
+            Ok(true) => {
+                complain("its report is kept, and sent by the next fleet push or fleet run");
+            }
+            Ok(false) => {}
+            Err(error) => complain(&format!("its report cannot be kept: {error}")),
+        }
+    }
+
+    /// A worker with a spool where there is one; another run of the bot that uses it, or a folder that
+    /// cannot be used, stops nobody.
+    async fn worker(&self) -> Result<Worker> {
+        let fleet = Fleet::with(self.writer());
+        if let Some(folder) = &self.spool.spool_dir {
+            match fleet.clone().spool(folder).worker(self.bot.clone()).await {
+                Err(error @ Error::Invalid { .. }) => {
+                    complain(&format!("running without a spool: {error}"));
+                }
+                started => return started,
+            }
+        }
+        fleet.worker(self.bot.clone()).await
     }
 
     fn writer(&self) -> Arc<dyn Write> {
@@ -132,8 +176,8 @@ impl Recording {
     /// # Errors
     /// As the fleet's.
     pub(super) async fn begin(&self) -> Result<Begun> {
-        let fleet = Fleet::with(self.writer());
-        let worker = fleet.worker(self.bot.clone()).await?;
+        let worker = self.worker().await?;
+        self.spool.send_kept(&self.target).await;
         let session = worker.open(self.terms.open.clone()).await?;
         let execution = session.start_over().await?;
         Ok(Begun {
