@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
-use fleet_worker_sdk::Partition;
+use fleet_worker_sdk::SessionId;
 use fleet_worker_sdk::keys::Keys;
 use rustix::process::Signal;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -82,7 +82,7 @@ pub(crate) async fn run(
     for number in 0..times {
         let earliest = Instant::now() + APART;
         let held = number % 2 == 1;
-        let died = die(servers.nodes(), number, held)
+        let died = die(servers.nodes(), &fleet.session_of(number as usize)?, held)
             .await
             .with_context(|| format!("death {number}"))?;
         deaths.push((died.at, held));
@@ -96,7 +96,7 @@ pub(crate) async fn run(
             "death {number}: all push again after {} ms",
             now_ms() - died.at
         ));
-        revive(servers.nodes(), died.victim).await?;
+        revive(servers.nodes(), &died).await?;
         fleet.all_push(PATIENCE).await?;
         sleep_until(earliest).await;
     }
@@ -118,12 +118,13 @@ pub(crate) async fn run(
 
 struct Death {
     victim: usize,
+    replica: usize,
     /// In milliseconds since 1970.
     at: u64,
 }
 
-async fn die(nodes: &mut [Node], number: u32, held: bool) -> Result<Death> {
-    let (victim, replica) = pair(nodes, number).await?;
+async fn die(nodes: &mut [Node], session: &SessionId, held: bool) -> Result<Death> {
+    let (victim, replica) = pair(nodes, session).await?;
     let node = |at: usize| nodes.get(at).context("there is no such server");
     if held {
         servers::signal(node(replica)?, Signal::STOP)?;
@@ -144,13 +145,16 @@ async fn die(nodes: &mut [Node], number: u32, held: bool) -> Result<Death> {
             Signal::CONT,
         )?;
     }
-    Ok(Death { victim, at })
+    Ok(Death {
+        victim,
+        replica,
+        at,
+    })
 }
 
-/// A master that has a replica in step, and that replica. In a cluster the one that holds the
-/// partition of this number, so that each has its turn.
-async fn pair(nodes: &[Node], number: u32) -> Result<(usize, usize)> {
-    let feed = Keys::default().feed(Partition(number as u16 % 16));
+/// The master that holds the session, once it has a replica in step, and that replica.
+async fn pair(nodes: &[Node], session: &SessionId) -> Result<(usize, usize)> {
+    let key = Keys::default().session(session);
     let deadline = Instant::now() + PATIENCE;
     loop {
         let mut roles = Vec::new();
@@ -162,7 +166,7 @@ async fn pair(nodes: &[Node], number: u32) -> Result<(usize, usize)> {
                 .get(victim)
                 .is_some_and(|role| role.contains("role:master"));
             // One of another slot answers with its place.
-            if !is_master || node.ask::<u8>(&["EXISTS", &feed]).await.is_err() {
+            if !is_master || node.ask::<u8>(&["EXISTS", &key]).await.is_err() {
                 continue;
             }
             let link = format!("master_port:{}\r\nmaster_link_status:up", node.port);
@@ -175,9 +179,14 @@ async fn pair(nodes: &[Node], number: u32) -> Result<(usize, usize)> {
     }
 }
 
-/// Starts it again; it comes back as a replica.
-async fn revive(nodes: &mut [Node], victim: usize) -> Result<()> {
-    let node = nodes.get_mut(victim).context("there is no such server")?;
+/// Starts the victim again when its replica has taken its place; it comes back as a replica.
+async fn revive(nodes: &mut [Node], died: &Death) -> Result<()> {
+    let heir = nodes.get(died.replica).context("there is no such server")?;
+    let promoted = |info: &String| info.contains("role:master");
+    heir.ask_until(&["INFO", "replication"], promoted).await;
+    let node = nodes
+        .get_mut(died.victim)
+        .context("there is no such server")?;
     node.restart().await;
     let in_step =
         |info: &String| info.contains("role:slave") && info.contains("master_link_status:up");

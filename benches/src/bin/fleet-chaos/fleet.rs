@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use fleet_worker_sdk::SessionId;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::bot::{self, BotArgs};
 use crate::checker::{Reader, Verdict, judge};
 use crate::children::Worker;
-use crate::journal::{self, History};
+use crate::journal::{self, Event, History};
 use crate::report::Report;
 
 /// How long everything may take to be computed and settled once nothing is sent any more: an entry
@@ -110,6 +111,18 @@ impl Fleet {
             .insert("attempts ended by others".to_owned(), history.superseded);
         report.verdict = Some(verdict);
         Ok(history)
+    }
+
+    /// The session that a bot of this number, of as many as there are, works on.
+    pub(crate) fn session_of(&self, number: usize) -> Result<SessionId> {
+        let path = self.journals.get(number % self.journals.len().max(1));
+        let lines = journal::read(path.context("there are no bots")?)?;
+        let mut opened = lines.into_iter().rev().filter_map(|line| match line.event {
+            Event::Opened { session, .. } => Some(session),
+            _ => None,
+        });
+        let session = opened.next().context("the bot has no session yet")?;
+        Ok(session.parse()?)
     }
 
     /// What the bots wrote down so far.

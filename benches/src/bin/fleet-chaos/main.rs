@@ -192,7 +192,8 @@ impl Args {
         // Where slots matter, each bot has a session of its own, so that many partitions are at
         // work at once; it stays there long enough to live through what happens.
         let (round, group) = match mode {
-            Mode::Failovers(..) | Mode::Migrations(_) => (2_000, 1),
+            Mode::Failovers(..) => (2_000, 1),
+            Mode::Migrations(_) => (500, 1),
             _ => (500, 4),
         };
         Load {

@@ -19,9 +19,9 @@ use crate::servers::{Cluster, Node};
 /// How long bots may take to come through after a move.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Keys moved at once: few, so that the slot is torn for a while.
-const KEYS: &str = "5";
+const KEYS: &str = "2";
 /// Pause between two such steps: as long as a busy cluster takes for them.
-const STEP: Duration = Duration::from_millis(5);
+const STEP: Duration = Duration::from_millis(20);
 
 /// Moves `times` slots, those of the partitions in turn.
 pub(crate) async fn run(load: &Load, times: u32, folder: &Path) -> Result<Report> {
