@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bot::{Bot, Tier};
 use crate::error::{Error, Result};
-use crate::ids::{BotId, ProducerId, Repository, SessionId, WorkerId};
+use crate::ids::{BotId, Partition, ProducerId, Repository, SessionId, WorkerId};
 use crate::severity::words;
 
 /// A state of a stored object. Compare for equality only: it is no counter.
@@ -35,6 +35,10 @@ pub struct OpenSession {
     /// Bots that will take part: they become pending executions.
     #[serde(default)]
     pub expect: Vec<BotId>,
+    /// The id that the session had when it was opened, where the store has lost it since: it gets
+    /// that one again, even if the same analysis was opened anew under another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<SessionId>,
 }
 
 fn default_run() -> String {
@@ -53,6 +57,7 @@ impl OpenSession {
             commit: String::new(),
             run: default_run(),
             expect: Vec::new(),
+            again: None,
         })
     }
 
@@ -82,6 +87,21 @@ impl OpenSession {
     pub fn expect(mut self, bots: impl IntoIterator<Item = BotId>) -> Self {
         self.expect = bots.into_iter().collect();
         self
+    }
+
+    /// The id of the session in `partition` if this creates it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the id that it had is of another partition.
+    pub fn id_in(&self, partition: Partition) -> Result<SessionId> {
+        match &self.again {
+            None => Ok(SessionId::fresh(partition)),
+            Some(id) if id.partition() == partition => Ok(id.clone()),
+            Some(id) => Err(Error::invalid(
+                "again",
+                format!("session `{id}` is none of {}", self.repository),
+            )),
+        }
     }
 
     /// Refuses what no store takes.

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::ids::{BotId, ProducerId, SessionId};
 use crate::push::{Batch, PushAnswer};
 use crate::retry::Backoff;
-use crate::session::{Change, Execution, Ongoing, Transition};
+use crate::session::{Change, Execution, Ongoing, OpenSession, Transition};
 use crate::spool::parcel::Parcel;
 use crate::write::Write;
 
@@ -49,6 +49,27 @@ pub(super) enum Answer {
     Changed(Execution),
 }
 
+/// How a session was opened, and when, so that it can be opened again should the store lose it with
+/// what is kept.
+#[derive(Clone)]
+pub(super) struct Origin {
+    open: OpenSession,
+    since: Instant,
+}
+
+impl Origin {
+    /// Of a session just opened.
+    pub(super) fn new(open: OpenSession, session: SessionId) -> Self {
+        Self {
+            open: OpenSession {
+                again: Some(session),
+                ..open
+            },
+            since: Instant::now(),
+        }
+    }
+}
+
 struct Kept {
     since: Instant,
     bytes: usize,
@@ -64,6 +85,8 @@ pub(super) struct Delivery {
     producer: ProducerId,
     /// The last number used.
     sequence: u64,
+    /// While it is no older than what is kept.
+    origin: Option<Origin>,
     kept: VecDeque<Kept>,
     kept_bytes: usize,
     keep: Duration,
@@ -93,6 +116,7 @@ impl Delivery {
             attempt: 0,
             producer: ProducerId::fresh(),
             sequence: 0,
+            origin: None,
             kept: VecDeque::new(),
             kept_bytes: 0,
             keep: settings.keep,
@@ -114,6 +138,14 @@ impl Delivery {
             &shared.settings,
             Arc::clone(&shared.pulse),
         )
+    }
+
+    /// One that can open its session again.
+    pub(super) fn opened(self, origin: Origin) -> Self {
+        Self {
+            origin: Some(origin),
+            ..self
+        }
     }
 
     /// One that goes on where another of the same name stopped, after its number `sequence`.
@@ -219,6 +251,17 @@ impl Delivery {
         Ok(())
     }
 
+    /// [Verifies](Self::verify) until the store answers.
+    pub(super) async fn confirm(&mut self) -> Result<()> {
+        let mut backoff = Backoff::new();
+        loop {
+            match self.verify().await {
+                Err(error) if error.is_retryable() => backoff.wait().await,
+                verified => return verified,
+            }
+        }
+    }
+
     async fn deliver(&mut self, mut parcel: Parcel, bytes: usize) -> Result<Answer> {
         for _ in 0..=MAX_REPAIRS {
             match self.call(&parcel).await {
@@ -262,7 +305,19 @@ impl Delivery {
         }
     }
 
+    /// A session that a failover took back is opened again; what was sent to it meets the gap then.
     async fn once(&self, parcel: &Parcel) -> Result<Answer> {
+        let answer = self.put(parcel).await;
+        let gone = matches!(&answer, Err(Error::NotFound { what, .. }) if what == "session");
+        let Some(origin) = self.origin.as_ref().filter(|_| gone) else {
+            return answer;
+        };
+        tracing::warn!(session = %self.session, bot = %self.bot, "the store lost the session; opening it again");
+        self.store.open(&origin.open).await?;
+        self.put(parcel).await
+    }
+
+    async fn put(&self, parcel: &Parcel) -> Result<Answer> {
         match parcel {
             Parcel::Batch(batch) => self.store.push(batch).await.map(Answer::Pushed),
             Parcel::Change(transition) => {
@@ -314,6 +369,8 @@ impl Delivery {
 
     fn keep(&mut self, parcel: Parcel, bytes: usize) {
         let since = Instant::now();
+        let keep = self.keep;
+        self.origin.take_if(|origin| since - origin.since > keep);
         self.kept_bytes += bytes;
         self.kept.push_back(Kept {
             since,

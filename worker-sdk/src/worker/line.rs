@@ -101,9 +101,23 @@ impl Sender {
                 () = self.line.arrived.notified() => {}
                 () = self.line.closed.cancelled(), if !ended => {}
                 Ok(()) = self.recovered.changed() => self.verify().await,
-                () = sleep_until(until.unwrap_or_else(Instant::now)), if ended => return None,
+                () = sleep_until(until.unwrap_or_else(Instant::now)), if ended => {
+                    self.confirm().await;
+                    return None;
+                }
                 () = self.shared.stopping.cancelled(), if ended => return None,
             }
+        }
+    }
+
+    /// A last look before what was acknowledged is let go.
+    async fn confirm(&mut self) {
+        let stopping = self.shared.stopping.clone();
+        tokio::select! {
+            confirmed = self.sending.delivery.confirm() => if let Err(error) = confirmed {
+                tracing::error!(%error, "the end of an execution may be lost: it cannot be sent again");
+            },
+            () = stopping.cancelled() => {}
         }
     }
 

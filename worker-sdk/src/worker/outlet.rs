@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::batch::Content;
-use super::delivery::{Delivery, LastError, remember};
+use super::delivery::{Delivery, LastError, Origin, remember};
 use super::line::{Asker, Line, Sender, Sent, Waiting};
 use super::process::Shared;
 use super::retry::unanswered;
@@ -55,8 +55,8 @@ pub(super) struct Spooled {
 }
 
 impl Outlet {
-    pub(super) fn new(shared: &Arc<Shared>, session: &SessionId) -> Self {
-        let delivery = Delivery::of(shared, session);
+    pub(super) fn new(shared: &Arc<Shared>, session: &SessionId, origin: Origin) -> Self {
+        let delivery = Delivery::of(shared, session).opened(origin);
         match &shared.spool {
             None => Self::Direct(Box::new(delivery)),
             Some(spool) => Self::Spooled(Box::new(Spooled::new(shared, spool, session, delivery))),
@@ -149,6 +149,14 @@ impl Outlet {
     pub(super) async fn verify(&mut self) -> Result<()> {
         match self {
             Self::Direct(delivery) => delivery.verify().await,
+            Self::Spooled(_) => Ok(()),
+        }
+    }
+
+    /// The same, until the store answers.
+    pub(super) async fn confirm(&mut self) -> Result<()> {
+        match self {
+            Self::Direct(delivery) => delivery.confirm().await,
             Self::Spooled(_) => Ok(()),
         }
     }

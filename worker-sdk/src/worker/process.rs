@@ -185,12 +185,7 @@ impl Worker {
         let opened = within(shared.settings.deadline, || shared.store.open(&open)).await?;
         shared.pulse.progress();
         let shared = Arc::clone(shared);
-        Ok(Session::new(
-            shared,
-            opened.session,
-            open.repository,
-            opened.created,
-        ))
+        Ok(Session::new(shared, open, opened))
     }
 
     /// Runs `work` until it ends. SIGTERM, SIGINT or an operator's terminate ask it to finish

@@ -266,17 +266,34 @@ impl Pusher {
     }
 
     /// After the end, for as long as batches are kept: a store that comes back without the last of
-    /// them, or without the end itself, gets them again.
+    /// them, or without the end itself, gets them again. It is asked once more before they are let
+    /// go: a master may fail over between two beats, or another than hears the beats.
     async fn watch_over(mut self) {
         self.presence = None;
         let until = Instant::now() + self.shared.settings.keep;
         loop {
             tokio::select! {
-                () = sleep_until(until) => return,
+                () = sleep_until(until) => return self.last_look().await,
                 () = self.shared.stopping.cancelled() => return,
                 Ok(()) = self.recovered.changed() => self.verify(),
             }
             let _ = self.settle().await;
+        }
+    }
+
+    async fn last_look(mut self) {
+        let (stopping, limit) = (self.shared.stopping.clone(), self.shared.settings.deadline);
+        let look = async {
+            match self.settle().await {
+                Some(outlet) => outlet.confirm().await,
+                None => Ok(()),
+            }
+        };
+        tokio::select! {
+            looked = timeout(limit, look) => if let Ok(Err(error)) = looked {
+                tracing::error!(%error, "the end of an execution may be lost: it cannot be sent again");
+            },
+            () = stopping.cancelled() => {}
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::delivery::Origin;
 use super::execution::{ActiveExecution, cut};
 use super::outlet::Outlet;
 use super::process::Shared;
@@ -16,7 +17,7 @@ use super::retry::within;
 use crate::error::{Error, Result};
 use crate::identity::Fingerprinter;
 use crate::ids::{BotId, Repository, SessionId};
-use crate::session::{Change, Execution, Progress};
+use crate::session::{Change, Execution, OpenSession, Opened, Progress};
 
 /// Longest wait for a change in one call: transports hold no request open for longer.
 const LONGEST_POLL: Duration = Duration::from_secs(25);
@@ -28,20 +29,18 @@ pub struct Session {
     id: SessionId,
     repository: Repository,
     created: bool,
+    origin: Origin,
 }
 
 impl Session {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        id: SessionId,
-        repository: Repository,
-        created: bool,
-    ) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, open: OpenSession, opened: Opened) -> Self {
+        let Opened { session, created } = opened;
         Self {
             shared,
-            id,
-            repository,
+            id: session.clone(),
+            repository: open.repository.clone(),
             created,
+            origin: Origin::new(open, session),
         }
     }
 
@@ -119,7 +118,7 @@ impl Session {
         let limit = self.shared.settings.deadline;
         let sent = resending.wait_for(|sessions| !sessions.contains(&self.id));
         match tokio::time::timeout(limit, sent).await {
-            Ok(_) => Ok(Outlet::new(&self.shared, &self.id)),
+            Ok(_) => Ok(Outlet::new(&self.shared, &self.id, self.origin.clone())),
             Err(_) => Err(super::retry::unanswered(limit)),
         }
     }

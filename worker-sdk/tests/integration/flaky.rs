@@ -23,6 +23,8 @@ pub struct Faults {
 
 #[derive(Clone, Default)]
 pub struct State {
+    /// The session exists.
+    pub opened: bool,
     pub producers: BTreeMap<ProducerId, u64>,
     pub executions: BTreeMap<BotId, Execution>,
     /// Messages of findings, in the order they were applied.
@@ -35,6 +37,13 @@ pub struct State {
     /// Findings in each batch applied.
     pub batches: Vec<usize>,
     pub rules: BTreeMap<String, Rule>,
+}
+
+impl State {
+    fn must_be_open(&self, session: &SessionId) -> Result<()> {
+        let gone = || Error::not_found("session", session);
+        self.opened.then_some(()).ok_or_else(gone)
+    }
 }
 
 pub struct Flaky {
@@ -199,6 +208,12 @@ impl Write for Flaky {
     async fn open(&self, open: &OpenSession) -> Result<Opened> {
         let lost = self.before().await?;
         let mut state = self.state.lock().unwrap();
+        let lost_it = !state.opened;
+        assert!(
+            open.again.as_ref().is_none_or(|id| *id == self.session),
+            "it is opened again under the id it had"
+        );
+        state.opened = true;
         for bot in &open.expect {
             state
                 .executions
@@ -210,7 +225,7 @@ impl Write for Flaky {
             lost,
             Opened {
                 session,
-                created: true,
+                created: lost_it,
             },
         )
     }
@@ -218,6 +233,7 @@ impl Write for Flaky {
     async fn transition(&self, transition: &Transition) -> Result<Execution> {
         let lost = self.before().await?;
         let mut state = self.state.lock().unwrap();
+        state.must_be_open(&self.session)?;
         let bot = &transition.bot;
         if is_next(&state, &transition.producer, transition.sequence)? {
             let execution = state
@@ -244,6 +260,7 @@ impl Write for Flaky {
         let lost = self.before().await?;
         batch.check()?;
         let mut state = self.state.lock().unwrap();
+        state.must_be_open(&self.session)?;
         let poison = self.poison.lock().unwrap().clone();
         if batch
             .findings

@@ -24,7 +24,7 @@ async fn a_lost_tail_is_sent_again_by_the_next_push() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn even_the_start_is_sent_again_and_twice_over() {
+async fn even_the_session_and_the_start_are_sent_again_and_twice_over() {
     let store = Flaky::sound();
     let empty = store.snapshot();
     let (_worker, execution) = start(&store, Settings::default()).await;
@@ -94,6 +94,24 @@ async fn an_end_that_the_store_loses_comes_back() {
     store.set_down(false);
     tokio::time::sleep(Duration::from_secs(12)).await;
     assert_eq!(store.log(), messages(1));
+    assert_eq!(
+        store.execution("todo-finder").state,
+        ExecutionState::Completed
+    );
+    worker.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_comes_back_that_a_failover_lost_between_two_beats() {
+    let store = Flaky::sound();
+    let (worker, execution) = start(&store, Settings::default()).await;
+    execution.push(finding(0)).await.unwrap();
+    let replica = store.snapshot();
+    execution.push(finding(1)).await.unwrap();
+    execution.complete().await.unwrap();
+    store.roll_back(replica);
+    tokio::time::sleep(Settings::default().keep * 2).await;
+    assert_eq!(store.log(), messages(2));
     assert_eq!(
         store.execution("todo-finder").state,
         ExecutionState::Completed

@@ -78,6 +78,9 @@ struct Args {
     /// Findings a second, of all bots together.
     #[arg(long, default_value_t = 2_000, value_name = "N")]
     rate: u64,
+    /// Findings of a bot in a session [default: what the mode needs].
+    #[arg(long, value_name = "N")]
+    round: Option<u64>,
     /// Bots.
     #[arg(long, default_value_t = 8, value_name = "N")]
     bots: usize,
@@ -200,7 +203,7 @@ impl Args {
             bots: self.bots.max(1),
             coordinators: self.coordinators.max(1),
             rate: self.rate,
-            round,
+            round: self.round.unwrap_or(round).max(1),
             group,
             seed,
         }

@@ -150,13 +150,16 @@ impl State {
             run,
             ..
         } = session;
-        self.by_key.remove(&(repository, git_ref, commit, run));
+        let key = (repository, git_ref, commit, run);
+        if self.by_key.get(&key) == Some(id) {
+            self.by_key.remove(&key);
+        }
         true
     }
 
     /// Joins or creates a session.
     pub(super) fn open(&mut self, open: &OpenSession, now: Timestamp) -> Result<Opened> {
-        let fresh = SessionId::fresh(self.partitions.of(&open.repository));
+        let fresh = open.id_in(self.partitions.of(&open.repository))?;
         self.open_as(open, fresh, now)
     }
 
@@ -173,7 +176,10 @@ impl State {
             open.commit.clone(),
             open.run.clone(),
         );
-        let existing = self.by_key.get(&key).cloned();
+        let existing = match &open.again {
+            None => self.by_key.get(&key).cloned(),
+            Some(_) => self.sessions.contains_key(&fresh).then(|| fresh.clone()),
+        };
         let created = existing.is_none();
         let session = match existing {
             Some(session) => session,
@@ -192,7 +198,7 @@ impl State {
     ) -> Result<SessionId> {
         let stored = Stored::new(id.clone(), open, now);
         self.sessions.insert(id.clone(), stored);
-        self.by_key.insert(key, id.clone());
+        self.by_key.entry(key).or_insert_with(|| id.clone());
         self.rollup.opened();
         self.touch(&id, now)?;
         Ok(id)

@@ -32,6 +32,7 @@ impl Retain for RedisStore {
             commit: stored.commit.clone(),
             run: stored.run.clone(),
             expect: Vec::new(),
+            again: None,
         };
         let keys = [
             keys.session(session),

@@ -5,7 +5,8 @@ use std::time::Duration;
 use fleet_coordinator::store::Maintain;
 use fleet_worker_sdk::session::MAX_EXECUTIONS;
 use fleet_worker_sdk::{
-    Error, ExecutionState, Partition, Partitions, ProducerId, SessionId, SessionState, Version,
+    Error, ExecutionState, OpenSession, Partition, Partitions, ProducerId, SessionId, SessionState,
+    Version,
 };
 
 use crate::support::{Hand, bot, finding, open, repository, within};
@@ -22,6 +23,32 @@ async fn opening_the_same_analysis_again_joins_it(store: &dyn Maintain) {
     assert_eq!(told, ("main", "c0ffee", "7"));
     assert_eq!(session.state, SessionState::Open);
     assert_eq!((session.total, session.quarantined), (0, 0));
+}
+
+async fn a_session_that_was_lost_is_opened_again_under_its_id(store: &dyn Maintain) {
+    let analysis = open("acme/shop");
+    let partition = Partitions::DEFAULT.of(&analysis.repository);
+    let lost = SessionId::fresh(partition);
+    let anew = store.open(&analysis).await.unwrap();
+    let again = OpenSession {
+        again: Some(lost.clone()),
+        ..analysis.clone()
+    };
+    let opened = store.open(&again).await.unwrap();
+    assert!(opened.created && opened.session == lost);
+    assert!(!store.open(&again).await.unwrap().created);
+    assert_eq!(store.facts(&lost).await.unwrap().session.id, lost);
+    let joined = store.open(&analysis).await.unwrap();
+    assert_eq!(
+        joined.session, anew.session,
+        "who opened it anew stays there"
+    );
+    let elsewhere = OpenSession {
+        again: Some(SessionId::fresh(Partition((partition.0 + 1) % 16))),
+        ..analysis
+    };
+    let error = store.open(&elsewhere).await.unwrap_err();
+    assert!(matches!(error, Error::Invalid { .. }), "{error}");
 }
 
 async fn another_repository_ref_commit_or_run_is_another_session(store: &dyn Maintain) {
@@ -219,6 +246,7 @@ async fn waiting_in_vain_answers_the_version_known(store: &dyn Maintain) {
 
 on_every_store!(
     opening_the_same_analysis_again_joins_it,
+    a_session_that_was_lost_is_opened_again_under_its_id,
     another_repository_ref_commit_or_run_is_another_session,
     a_session_lies_in_the_partition_of_its_repository,
     expected_bots_become_pending_executions,

@@ -175,7 +175,7 @@ impl Write for RedisWriter {
     async fn open(&self, open: &OpenSession) -> Result<Opened> {
         open.check()?;
         let partition = self.link.partitions().await?.of(&open.repository);
-        let fresh = SessionId::fresh(partition);
+        let fresh = open.id_in(partition)?;
         let keys = self.keys();
         let keys = [
             keys.open(partition, open),
@@ -187,6 +187,7 @@ impl Write for RedisWriter {
         let mut command = fcall("fleet_open_1", &keys);
         command.arg(fresh.as_str()).arg(open.repository.as_str());
         command.arg(&open.git_ref).arg(&open.commit).arg(&open.run);
+        command.arg(u8::from(open.again.is_some()));
         let (session, created): (String, u8) = self.link.call(&command).await?;
         let session = SessionId::new(session).map_err(Error::protocol)?;
         if !open.expect.is_empty() {
