@@ -4,7 +4,7 @@
 //!
 //! 1. [`model`]: what is read back from a store.
 //! 2. [`index`]: a session's findings in memory; [`series`]: what a bot usually does; [`history`]: how a
-//!    score went; [`health`], [`lifecycle`], [`retention`], [`anomaly`], [`summary`], [`report`]: pure functions of stored state and time.
+//!    score went; [`health`], [`lifecycle`], [`retention`], [`anomaly`], [`alert`], [`summary`], [`report`]: pure functions of stored state and time.
 //! 3. [`store`]: the traits and the two stores, embedded and Redis; [`place`]: where a report belongs;
 //!    [`import`]: a report into one.
 //! 4. [`maintain`]: the loop that recomputes what changed.
@@ -26,6 +26,8 @@ pub mod health;
 pub mod lifecycle;
 
 pub mod retention;
+
+pub mod alert;
 
 pub mod report;
 pub mod summary;
