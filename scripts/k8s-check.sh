@@ -87,6 +87,10 @@ cp "$MONITORING/rules.test.yaml" "$OUT/"
 "$PROMTOOL" test rules "$OUT/rules.test.yaml"
 "$PYTHON" scripts/k8s/references.py
 
+echo "== compose"
+"$PYTHON" scripts/k8s/compose.py
+for script in compose/*.sh; do sh -n "$script"; done
+
 echo "== objects"
 FAILED=0
 BUILT=0

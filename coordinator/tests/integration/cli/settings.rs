@@ -3,6 +3,8 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 
+use fleet_coordinator::access::{Role, Tokens};
+
 use super::{Ran, Site, fleet_in};
 
 #[tokio::test]
@@ -69,5 +71,41 @@ fn a_fleet_that_is_nowhere_ends_with_69_and_a_wrong_line_with_64() {
         (&["nope"], "nope"),
     ] {
         run(arguments).refused(64, why);
+    }
+}
+
+#[test]
+fn a_new_token_is_let_in_by_the_line_that_comes_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = fleet_in(folder.path());
+        Ran::from(
+            command
+                .args(["token", "new"])
+                .args(arguments)
+                .output()
+                .unwrap(),
+        )
+    };
+    let made = run(&["--role", "triage", "ann"]);
+    assert_eq!(made.code, Some(0), "{}", made.err);
+    let (token, line) = made.out.trim_end().split_once('\n').unwrap();
+    assert!(
+        line.starts_with("triage sha256:") && line.ends_with(" ann"),
+        "{line}"
+    );
+    assert!(!line.contains(token) && !made.err.contains(token));
+    let tokens = Tokens::parse(line).unwrap();
+    assert_eq!(tokens.identify(token).unwrap().role, Role::Triage);
+    let again = run(&["--role", "triage", "ann", "--json"]);
+    let again: serde_json::Value = serde_json::from_str(&again.out).unwrap();
+    assert_ne!(again["token"], token, "none is made twice");
+    for (wrong, why) in [
+        (&["--role", "root", "ann"][..], "none of ingest"),
+        (&["--role", "read", "a b"], "letters"),
+    ] {
+        let refused = run(wrong);
+        assert_eq!(refused.code, Some(64), "{}", refused.err);
+        assert!(refused.err.contains(why), "{}", refused.err);
     }
 }
