@@ -105,7 +105,10 @@ impl Sender {
                     self.confirm().await;
                     return None;
                 }
-                () = self.shared.stopping.cancelled(), if ended => return None,
+                () = self.shared.stopping.cancelled(), if ended => {
+                    self.confirm().await;
+                    return None;
+                }
             }
         }
     }
@@ -117,7 +120,7 @@ impl Sender {
             confirmed = self.sending.delivery.confirm() => if let Err(error) = confirmed {
                 tracing::error!(%error, "the end of an execution may be lost: it cannot be sent again");
             },
-            () = stopping.cancelled() => {}
+            () = given_up(&stopping) => {}
         }
     }
 

@@ -15,6 +15,7 @@ use super::execution::Summary;
 use super::outlet::Outlet;
 use super::process::Shared;
 use super::pulse::Presence;
+use super::sending::given_up;
 use crate::error::{Error, Result};
 use crate::session::{Change, Execution, Ongoing};
 
@@ -274,7 +275,7 @@ impl Pusher {
         loop {
             tokio::select! {
                 () = sleep_until(until) => return self.last_look().await,
-                () = self.shared.stopping.cancelled() => return,
+                () = self.shared.stopping.cancelled() => return self.last_look().await,
                 Ok(()) = self.recovered.changed() => self.verify(),
             }
             let _ = self.settle().await;
@@ -293,7 +294,7 @@ impl Pusher {
             looked = timeout(limit, look) => if let Ok(Err(error)) = looked {
                 tracing::error!(%error, "the end of an execution may be lost: it cannot be sent again");
             },
-            () = stopping.cancelled() => {}
+            () = given_up(&stopping) => {}
         }
     }
 

@@ -118,3 +118,20 @@ async fn an_end_comes_back_that_a_failover_lost_between_two_beats() {
     );
     worker.stop().await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_stops_looks_once_more_for_what_it_ended() {
+    let store = Flaky::sound();
+    let (worker, execution) = start(&store, Settings::default()).await;
+    execution.push(finding(0)).await.unwrap();
+    let replica = store.snapshot();
+    execution.push(finding(1)).await.unwrap();
+    execution.complete().await.unwrap();
+    store.roll_back(replica);
+    worker.stop().await.unwrap();
+    assert_eq!(store.log(), messages(2));
+    assert_eq!(
+        store.execution("todo-finder").state,
+        ExecutionState::Completed
+    );
+}

@@ -19,6 +19,9 @@ use crate::servers;
 /// Longest wait for each step: an entry is taken over when it was held for 30 s.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// Longer than a call takes on this machine.
+const ON_ITS_WAY: Duration = Duration::from_millis(200);
+
 /// Kills `times` coordinators that hold changes.
 pub(crate) async fn run(load: &Load, times: u32, folder: &Path) -> Result<Report> {
     let redis = servers::durable().await;
@@ -36,13 +39,11 @@ pub(crate) async fn run(load: &Load, times: u32, folder: &Path) -> Result<Report
         let mut victim = Worker::coordinator(name, &proxy.url(), folder)?;
         victim.start()?;
         let names = newcomers(&reader, &others).await?;
-        // It reads on, and what it says no longer arrives.
-        proxy.set(|weather| weather.hold_calls = true);
-        held += wait(&reader, &names, |held| held > 0).await?;
+        held += catch(&reader, &names, &proxy).await?;
         victim.kill()?;
         let died = Instant::now();
         drop(proxy);
-        wait(&reader, &names, |held| held == 0).await?;
+        taken_over(&reader, &names).await?;
         took.push(died.elapsed().as_millis() as u64);
         say(&format!(
             "takeover {number}: after {} ms",
@@ -97,22 +98,42 @@ async fn newcomers(reader: &Reader, known: &BTreeMap<String, u64>) -> Result<BTr
     }
 }
 
-/// Waits until what these consumers hold is as asked for, and answers how much it is.
-async fn wait(
-    reader: &Reader,
-    names: &BTreeSet<String>,
-    asked: impl Fn(u64) -> bool,
-) -> Result<u64> {
+/// Holds what a coordinator says while it has changes in hand: it read them, and cannot settle them.
+async fn catch(reader: &Reader, names: &BTreeSet<String>, proxy: &Proxy) -> Result<u64> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let all = holders(reader).await?;
-        let held = names.iter().filter_map(|name| all.get(name)).sum();
-        if asked(held) {
+        proxy.set(|weather| weather.hold_calls = true);
+        // What was on its way still arrives.
+        sleep(ON_ITS_WAY).await;
+        let held = held(reader, names).await?;
+        if held > 0 {
             return Ok(held);
         }
         ensure!(
             Instant::now() < deadline,
-            "after {PATIENCE:?} the coordinator holds {held} changes"
+            "the coordinator never has a change in hand"
+        );
+        proxy.heal();
+        sleep(ON_ITS_WAY).await;
+    }
+}
+
+async fn held(reader: &Reader, names: &BTreeSet<String>) -> Result<u64> {
+    let all = holders(reader).await?;
+    Ok(names.iter().filter_map(|name| all.get(name)).sum())
+}
+
+/// Waits until these consumers hold nothing any more.
+async fn taken_over(reader: &Reader, names: &BTreeSet<String>) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let held = held(reader, names).await?;
+        if held == 0 {
+            return Ok(());
+        }
+        ensure!(
+            Instant::now() < deadline,
+            "after {PATIENCE:?} nobody took over {held} changes"
         );
         sleep(Duration::from_millis(20)).await;
     }
