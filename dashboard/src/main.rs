@@ -25,6 +25,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The process's name in what it says.
 const NAME: &str = "fleet-dashboard";
 /// What is logged of a demonstration unless told otherwise.

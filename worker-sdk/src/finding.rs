@@ -331,7 +331,7 @@ impl Finding {
                     format!("it is {} bytes long, the limit is {max}", text.len()),
                 ));
             }
-            if text.chars().any(char::is_control) {
+            if has_control(text) {
                 return Err(Error::invalid(what, "it contains a control character"));
             }
         }
@@ -358,5 +358,14 @@ impl Finding {
             }),
             None => Ok(()),
         }
+    }
+}
+
+/// Whether there is a control character; texts are mostly ASCII, which is looked at bytewise.
+fn has_control(text: &str) -> bool {
+    if text.is_ascii() {
+        text.bytes().any(|byte| byte.is_ascii_control())
+    } else {
+        text.chars().any(char::is_control)
     }
 }

@@ -13,6 +13,9 @@ use fleet_coordinator::process::{
 use fleet_coordinator::{ops, store};
 use tokio_util::sync::CancellationToken;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The process's name in what it says.
 const NAME: &str = "fleet-coordinator";
 

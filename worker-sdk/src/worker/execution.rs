@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::mpsc::Permit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::batch::{Item, Waiter, What};
@@ -213,13 +214,10 @@ impl ActiveExecution {
         observe: impl FnOnce(&mut Fingerprinter) -> (What, usize),
     ) -> Result<()> {
         let wanted = bytes.clamp(1, self.shared.settings.queue_bytes) as u32;
-        let reserve = async {
-            let room = Arc::clone(&self.room).acquire_many_owned(wanted).await;
-            let place = self.to.reserve().await;
-            Ok((room.map_err(|_| ended())?, place.map_err(|_| ended())?))
+        let (room, place) = match self.reserve_at_once(wanted) {
+            Some(reserved) => reserved,
+            None => self.reserve(wanted).await?,
         };
-        let reserved = timeout(self.shared.settings.deadline, reserve).await;
-        let (room, place) = reserved.unwrap_or_else(|_| Err(self.late()))?;
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let (what, bytes) = observe(&mut seen);
         place.send(Message::Item(Item {
@@ -229,6 +227,23 @@ impl ActiveExecution {
             waiter,
         }));
         Ok(())
+    }
+
+    /// Room and a place in the queue where both are free: no timer is set, which would cost as much
+    /// as the rest of it.
+    fn reserve_at_once(&self, wanted: u32) -> Option<(OwnedSemaphorePermit, Permit<'_, Message>)> {
+        let room = Arc::clone(&self.room).try_acquire_many_owned(wanted).ok()?;
+        Some((room, self.to.try_reserve().ok()?))
+    }
+
+    async fn reserve(&self, wanted: u32) -> Result<(OwnedSemaphorePermit, Permit<'_, Message>)> {
+        let reserve = async {
+            let room = Arc::clone(&self.room).acquire_many_owned(wanted).await;
+            let place = self.to.reserve().await;
+            Ok((room.map_err(|_| ended())?, place.map_err(|_| ended())?))
+        };
+        let reserved = timeout(self.shared.settings.deadline, reserve).await;
+        reserved.unwrap_or_else(|_| Err(self.late()))
     }
 
     async fn end(&self, how: How) -> Result<Summary> {

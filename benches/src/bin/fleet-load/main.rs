@@ -21,6 +21,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Puts load on a fleet and says what it took.
 #[derive(Parser)]
 #[command(name = "fleet-load", version)]

@@ -58,6 +58,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use exit::{EXIT_CODES, OK, UNREACHABLE, USAGE, end};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ABOUT: &str = "\
 Brings findings to a fleet, and shows what it knows: sessions, findings, health, bots and workers.
 
