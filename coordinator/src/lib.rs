@@ -10,7 +10,7 @@
 //! 4. [`maintain`]: the loop that recomputes what changed.
 //! 5. [`view`]: the cached view that dashboards read; [`answer`]: the shapes of what is asked and
 //!    answered; [`client`]: both, for the `fleet` command.
-//! 6. [`config`], [`logging`], [`process`]: what processes are started with and ended by; [`access`]: who
+//! 6. [`config`], [`logging`], [`telemetry`], [`process`]: what processes are started with and ended by; [`access`]: who
 //!    may ask them for what; [`ops`]: what their probes and Prometheus are told.
 
 pub mod model;
@@ -49,6 +49,8 @@ pub mod client;
 pub mod config;
 
 pub mod logging;
+
+pub mod telemetry;
 
 pub mod process;
 

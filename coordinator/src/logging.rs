@@ -3,6 +3,10 @@
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::telemetry::Exporter;
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,16 +28,22 @@ impl LogFormat {
     }
 }
 
-/// Starts logging for the rest of the process; another start changes nothing.
-pub fn start(filter: EnvFilter, format: LogFormat) {
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+/// Starts logging for the rest of the process, and recording spans if they are exported; another
+/// start changes nothing.
+pub fn start(filter: EnvFilter, format: LogFormat, spans: Option<&Exporter>) {
+    let log = tracing_subscriber::fmt::layer()
         // Colours are for terminals; in a file they are noise.
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
-    // Only a second start fails, and the first one's lines are as good.
-    let _ = match format {
-        LogFormat::Text => log.try_init(),
-        LogFormat::Json => log.json().try_init(),
+    let log = match format {
+        LogFormat::Text => log.boxed(),
+        LogFormat::Json => log.json().boxed(),
     };
+    let spans = spans.map(|spans| tracing_opentelemetry::layer().with_tracer(spans.tracer()));
+    // Only a second start fails, and the first one's lines are as good.
+    let _ = tracing_subscriber::registry()
+        .with(spans)
+        .with(log)
+        .with(filter)
+        .try_init();
 }

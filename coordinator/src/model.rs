@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use fleet_worker_sdk::session::SessionState;
+use fleet_worker_sdk::trace::TraceContext;
 use fleet_worker_sdk::{
     BotId, Command, Execution, ExecutionState, Repository, SessionId, Severity, Version,
     WeightClass, WorkerId, WorkerState,
@@ -259,6 +260,8 @@ pub struct FeedEntry {
     pub session: SessionId,
     /// How often it has been handed out before.
     pub redelivered: u32,
+    /// The trace that the change is part of.
+    pub trace: Option<TraceContext>,
 }
 
 /// Something that changed, to look at again. A hint: it may be lost, repeated or late.
@@ -271,6 +274,9 @@ pub enum Update {
         session: SessionId,
         /// Its version.
         version: Version,
+        /// The trace that the change is part of.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trace: Option<TraceContext>,
     },
     /// Workers or bots: one appeared, changed state or died.
     Workers,

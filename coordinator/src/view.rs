@@ -255,7 +255,9 @@ impl Inner {
 
     async fn hear(&self, update: Update) {
         match update {
-            Update::Session { session, version } => {
+            Update::Session {
+                session, version, ..
+            } => {
                 if let Some(entry) = self.sessions.get(&session).await {
                     entry.change(|known| known.version == version);
                 }

@@ -16,6 +16,7 @@ use fleet_coordinator::process::{
 use fleet_coordinator::store::memory::MemoryStore;
 use fleet_coordinator::store::memory::journal::{Durable, Replayed};
 use fleet_coordinator::store::{OpenOptions, SharedStore};
+use fleet_coordinator::telemetry::Exporter;
 use fleet_coordinator::{logging, ops};
 use fleet_dashboard::config::{Args, Settings};
 use fleet_dashboard::context::Context;
@@ -47,7 +48,12 @@ fn main() -> ExitCode {
         Ok(Start::Part(task)) => {
             on_runtime(async move { demo::play(&task).await.map(|()| ExitCode::SUCCESS) })
         }
-        Ok(Start::Live(settings, extras)) => on_runtime(run(*settings, extras)),
+        Ok(Start::Live(settings, extras, spans)) => {
+            let ended = on_runtime(run(*settings, extras));
+            // Sends the last spans; not on the runtime, which it would block.
+            drop(spans);
+            ended
+        }
         Err(error) => return complain(NAME, format!("{error:#}"), BAD_CONFIGURATION),
     };
     done.unwrap_or_else(|error| complain(NAME, format!("{error:#}"), FAILED))
@@ -67,8 +73,8 @@ enum Start {
     Asked(SocketAddr),
     /// A bot of a demonstration.
     Part(String),
-    /// A dashboard.
-    Live(Box<Settings>, Extras),
+    /// A dashboard, and what sends its spans.
+    Live(Box<Settings>, Extras, Option<Exporter>),
 }
 
 /// Checks what was asked for before anything is opened.
@@ -111,10 +117,11 @@ fn start(mut args: Args) -> anyhow::Result<Start> {
     } else {
         &settings.log
     };
-    logging::start(filter(log)?, settings.log_format);
+    let spans = Exporter::from_environment(NAME).map_err(anyhow::Error::msg)?;
+    logging::start(filter(log)?, settings.log_format, spans.as_ref());
     Ok(match task {
         Some(task) => Start::Part(task),
-        None => Start::Live(Box::new(settings), extras),
+        None => Start::Live(Box::new(settings), extras, spans),
     })
 }
 

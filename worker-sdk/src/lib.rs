@@ -39,6 +39,8 @@ pub mod keys;
 
 pub mod write;
 
+pub mod trace;
+
 pub mod transport;
 
 pub mod spool;

@@ -10,6 +10,7 @@ use fleet_coordinator::maintain::{Coordinator, CoordinatorSettings};
 use fleet_coordinator::process::{
     self, BAD_CONFIGURATION, FAILED, Signals, complain, print_settings,
 };
+use fleet_coordinator::telemetry::Exporter;
 use fleet_coordinator::{ops, store};
 use tokio_util::sync::CancellationToken;
 
@@ -39,8 +40,13 @@ fn main() -> ExitCode {
             .context("the settings cannot be written")
             .map(|()| ExitCode::SUCCESS)
     } else {
-        logging::start(filter, config.log_format);
-        live(&config)
+        match Exporter::from_environment(NAME) {
+            Ok(spans) => {
+                logging::start(filter, config.log_format, spans.as_ref());
+                live(&config)
+            }
+            Err(why) => return complain(NAME, why, BAD_CONFIGURATION),
+        }
     };
     ended.unwrap_or_else(|error| {
         // An address that only the store itself can find wrong is still a configuration.

@@ -1,16 +1,19 @@
 //! From the feed to results: entries are coalesced by session, each session computed once.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use fleet_worker_sdk::trace::TraceContext;
 use fleet_worker_sdk::{Error, Result, SessionId};
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
+use tracing::field;
 
 use super::Coordinator;
 use crate::model::FeedEntry;
+use crate::telemetry;
 
 /// Sessions computed at once: enough to hide round trips, few enough to leave connections free.
 pub(super) const AT_ONCE: usize = 8;
@@ -49,7 +52,12 @@ impl Coordinator {
         }
         let taken_over = entries.iter().filter(|entry| entry.redelivered > 0).count();
         self.counters.entries(entries.len(), taken_over);
-        let sessions: BTreeSet<SessionId> = entries.iter().map(|e| e.session.clone()).collect();
+        let mut sessions: BTreeMap<SessionId, Option<TraceContext>> = BTreeMap::new();
+        for entry in &entries {
+            // Of several changes, the first that is part of a trace: it has waited longest.
+            let trace = sessions.entry(entry.session.clone()).or_default();
+            *trace = trace.or(entry.trace);
+        }
         let count = sessions.len();
         let (last, entries): (Vec<_>, Vec<_>) = entries
             .into_iter()
@@ -83,10 +91,11 @@ impl Coordinator {
         Ok(())
     }
 
-    async fn follow_all(&self, sessions: BTreeSet<SessionId>) -> Followed {
+    async fn follow_all(&self, sessions: BTreeMap<SessionId, Option<TraceContext>>) -> Followed {
         let mut looks = stream::iter(sessions)
-            .map(|session| async move {
-                let result = self.follow(&session).await;
+            .map(|(session, trace)| async move {
+                let span = tracing::info_span!("recompute", %session, trace_id = field::Empty);
+                let result = telemetry::within(span, trace, self.follow(&session)).await;
                 (session, result)
             })
             .buffer_unordered(AT_ONCE);

@@ -56,6 +56,8 @@ pub type Findings = Arc<RwLock<Index>>;
 pub trait Read: Write {
     /// Sessions, latest change first, ties by id descending.
     async fn sessions(&self, query: &SessionQuery) -> Result<Vec<Session>>;
+    /// A session as it stands.
+    async fn session(&self, session: &SessionId) -> Result<Session>;
     /// A session with its counters, at one moment.
     async fn facts(&self, session: &SessionId) -> Result<SessionFacts>;
     /// A session's findings, up to date with every push acknowledged before the call.

@@ -55,6 +55,7 @@ async fn an_update_makes_the_next_reader_compute_anew() {
         .hear(Update::Session {
             session: session.clone(),
             version: Version(1),
+            trace: None,
         })
         .await;
     view.session(&session).await.unwrap();
@@ -108,6 +109,7 @@ async fn a_hint_of_the_version_that_is_known_costs_nothing() {
     let hint = Update::Session {
         session: session.clone(),
         version,
+        trace: None,
     };
     view.inner.hear(hint).await;
     view.session(&session).await.unwrap();

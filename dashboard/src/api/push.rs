@@ -4,8 +4,14 @@
 //!   `Execution` as it stands then.
 //! - `POST push`: a `Batch` of findings; answers with a `PushAnswer`. Repeating one is harmless.
 
+use std::convert::Infallible;
+
+use fleet_coordinator::telemetry;
+use fleet_worker_sdk::trace::{self, TraceContext};
 use fleet_worker_sdk::{Batch, Execution, PushAnswer, Transition};
+use tracing::field;
 use warp::filters::BoxedFilter;
+use warp::http::HeaderMap;
 use warp::reply::Response;
 use warp::{Filter, path};
 
@@ -23,8 +29,9 @@ pub(crate) fn routes(context: &Context) -> BoxedFilter<(Response,)> {
     let push = path!("push")
         .and(write("POST"))
         .and(with(context))
+        .and(traced())
         .and(body::json::<Batch>(limit))
-        .then(|context, batch| async move { answer(push(context, batch).await) });
+        .then(|context, trace, batch| async move { answer(push(context, trace, batch).await) });
     transition.or(push).unify().boxed()
 }
 
@@ -32,7 +39,22 @@ async fn transition(context: Context, change: Transition) -> Result<Execution, P
     Ok(context.store.transition(&change).await?)
 }
 
-async fn push(context: Context, batch: Batch) -> Result<PushAnswer, Problem> {
+/// The trace that a request is part of; one that is not well-formed is of none, as the standard says.
+fn traced() -> impl Filter<Extract = (Option<TraceContext>,), Error = Infallible> + Clone {
+    warp::header::headers_cloned().map(|headers: HeaderMap| {
+        let header = headers.get(trace::HEADER)?;
+        header.to_str().ok()?.parse().ok()
+    })
+}
+
+async fn push(
+    context: Context,
+    trace: Option<TraceContext>,
+    batch: Batch,
+) -> Result<PushAnswer, Problem> {
     batch.check()?;
-    Ok(context.store.push(&batch).await?)
+    let span = tracing::info_span!("take", session = %batch.session, bot = %batch.bot,
+        findings = batch.findings.len(), trace_id = field::Empty);
+    let taking = context.store.push(&batch);
+    Ok(telemetry::within(span, trace, taking).await?)
 }

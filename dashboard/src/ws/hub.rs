@@ -10,12 +10,15 @@ use std::time::Duration;
 
 use fleet_coordinator::model::{Session, Update};
 use fleet_coordinator::store::SessionQuery;
+use fleet_coordinator::telemetry;
 use fleet_coordinator::view::fleet_health;
+use fleet_worker_sdk::trace::TraceContext;
 use fleet_worker_sdk::{Error, Result, SessionId};
 use futures_util::future::join_all;
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
+use tracing::field;
 
 use super::row::{FleetRow, SessionRow, StoreRow, WorkersRow};
 use super::seats::Seats;
@@ -51,6 +54,8 @@ struct Dirty {
     list: bool,
     workers: bool,
     fleet: bool,
+    /// The trace of the first change among them that is part of one.
+    trace: Option<TraceContext>,
 }
 
 impl Dirty {
@@ -60,6 +65,7 @@ impl Dirty {
             list: true,
             workers: true,
             fleet: true,
+            trace: None,
         }
     }
 
@@ -89,7 +95,8 @@ impl Dirty {
 
     fn note(&mut self, update: Update) {
         match update {
-            Update::Session { session, .. } => {
+            Update::Session { session, trace, .. } => {
+                self.trace = self.trace.or(trace);
                 if !self.list {
                     self.sessions.insert(session);
                 }
@@ -173,7 +180,12 @@ impl Hub {
 
     /// Reads what is dirty and publishes what is different.
     async fn look(&self, dirty: Dirty) {
-        let read = timeout(PATIENCE, self.read(&dirty)).await;
+        let span = tracing::info_span!("show", trace_id = field::Empty);
+        telemetry::within(span, dirty.trace, self.show(&dirty)).await;
+    }
+
+    async fn show(&self, dirty: &Dirty) {
+        let read = timeout(PATIENCE, self.read(dirty)).await;
         let fresh = match read.unwrap_or_else(|_| Err(self.hung())) {
             Ok(fresh) => fresh,
             Err(error) => trouble(&error),
@@ -221,10 +233,10 @@ impl Hub {
         let read = dirty
             .sessions
             .iter()
-            .map(|id| async move { (id, store.facts(id).await) });
-        for (id, facts) in join_all(read).await {
-            match facts {
-                Ok(facts) => fresh.sessions.extend(shown(&facts.session)),
+            .map(|id| async move { (id, store.session(id).await) });
+        for (id, session) in join_all(read).await {
+            match session {
+                Ok(session) => fresh.sessions.extend(shown(&session)),
                 Err(Error::NotFound { .. }) => fresh.dropped.push(id.clone()),
                 Err(error) => return Err(error),
             }
@@ -306,6 +318,7 @@ mod tests {
         Update::Session {
             session: SessionId::fresh(Partition(1)),
             version: Version(1),
+            trace: None,
         }
     }
 

@@ -110,7 +110,11 @@ impl Running {
     pub(crate) async fn announce(&self, session: &SessionId) {
         let session = session.clone();
         let version = Version(0);
-        let update = Update::Session { session, version };
+        let update = Update::Session {
+            session,
+            version,
+            trace: None,
+        };
         self.store.announce(update).await.unwrap();
     }
 

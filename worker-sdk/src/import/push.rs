@@ -13,6 +13,7 @@ use crate::ids::{BotId, ProducerId, SessionId};
 use crate::push::{Batch, Identified, PushAnswer, Rule};
 use crate::retry::Backoff;
 use crate::session::{Change, Execution, Opened, Transition};
+use crate::trace;
 use crate::wire;
 use crate::write::Write;
 
@@ -300,7 +301,7 @@ impl Filling<'_> {
             again: Vec::new(),
             rules,
         };
-        let answer = patiently(|| self.store.push(&batch)).await?;
+        let answer = patiently(|| trace::push(self.store, &batch)).await?;
         self.sequence += 1;
         Ok(answer)
     }

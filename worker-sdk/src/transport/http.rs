@@ -26,6 +26,7 @@ use crate::error::{Error, Result};
 use crate::ids::{ProducerId, SessionId};
 use crate::push::{Batch, PushAnswer};
 use crate::session::{Execution, OpenSession, Opened, Progress, Transition, Version};
+use crate::trace;
 use crate::write::Write;
 
 /// Longest time to connect: a host that is up answers within one retransmission or two.
@@ -191,7 +192,10 @@ impl HttpWriter {
         path: &str,
         body: &B,
     ) -> Result<T> {
-        let request = self.request(Method::POST, path, Duration::ZERO)?;
+        let mut request = self.request(Method::POST, path, Duration::ZERO)?;
+        if let Some(place) = trace::current() {
+            request = request.header(trace::HEADER, place.to_string());
+        }
         self.send(request.json(body)).await
     }
 

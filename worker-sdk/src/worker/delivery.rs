@@ -22,6 +22,7 @@ use crate::push::{Batch, PushAnswer};
 use crate::retry::Backoff;
 use crate::session::{Change, Execution, Ongoing, OpenSession, Transition};
 use crate::spool::parcel::Parcel;
+use crate::trace;
 use crate::write::Write;
 
 /// Longest a single call may take, whatever the transport's own timeouts are: beyond a long poll.
@@ -319,7 +320,7 @@ impl Delivery {
 
     async fn put(&self, parcel: &Parcel) -> Result<Answer> {
         match parcel {
-            Parcel::Batch(batch) => self.store.push(batch).await.map(Answer::Pushed),
+            Parcel::Batch(batch) => trace::push(&*self.store, batch).await.map(Answer::Pushed),
             Parcel::Change(transition) => {
                 self.store.transition(transition).await.map(Answer::Changed)
             }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleet_worker_sdk::SessionId;
+use fleet_worker_sdk::trace::{self, TraceContext};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 
@@ -18,11 +19,18 @@ const HOLD: SignedDuration = SignedDuration::from_secs(30);
 
 /// Changed sessions. Bounded by the number of sessions: one is queued once, and held once.
 pub(super) struct Feed {
-    queue: VecDeque<(SessionId, Timestamp)>,
+    queue: VecDeque<Waiting>,
     queued: HashSet<SessionId>,
     held: HashMap<SessionId, Held>,
     next_receipt: u64,
     fed: Arc<Notify>,
+}
+
+/// A change that waits.
+struct Waiting {
+    session: SessionId,
+    changed: Timestamp,
+    trace: Option<TraceContext>,
 }
 
 struct Held {
@@ -44,10 +52,14 @@ impl Feed {
         }
     }
 
-    /// Adds a change of `session`, unless one waits already.
+    /// Adds a change of `session`, unless one waits already; it is part of the task's trace.
     pub(super) fn add(&mut self, session: &SessionId, now: Timestamp) {
         if self.queued.insert(session.clone()) {
-            self.queue.push_back((session.clone(), now));
+            self.queue.push_back(Waiting {
+                session: session.clone(),
+                changed: now,
+                trace: trace::current(),
+            });
             self.fed.notify_waiters();
         }
     }
@@ -75,26 +87,30 @@ impl Feed {
         let mut taken = Vec::new();
         for (_, session, redelivered, changed) in overdue {
             tracing::debug!(consumer, %session, "a change was not settled in time and is handed out again");
-            taken.push(self.hold(session, redelivered.saturating_add(1), changed, now));
+            let waiting = Waiting {
+                session,
+                changed,
+                trace: None,
+            };
+            taken.push(self.hold(waiting, redelivered.saturating_add(1), now));
         }
         while taken.len() < MAX_TAKEN
-            && let Some((session, changed)) = self.queue.pop_front()
+            && let Some(waiting) = self.queue.pop_front()
         {
-            self.queued.remove(&session);
-            taken.push(self.hold(session, 0, changed, now));
+            self.queued.remove(&waiting.session);
+            taken.push(self.hold(waiting, 0, now));
         }
         taken
     }
 
     /// Holds `session` for whoever asked. It may have been held by somebody who looked at an
     /// older state: the newer look replaces that one, since both recompute the whole.
-    fn hold(
-        &mut self,
-        session: SessionId,
-        redelivered: u32,
-        changed: Timestamp,
-        since: Timestamp,
-    ) -> FeedEntry {
+    fn hold(&mut self, waiting: Waiting, redelivered: u32, since: Timestamp) -> FeedEntry {
+        let Waiting {
+            session,
+            changed,
+            trace,
+        } = waiting;
         let receipt = self.next_receipt;
         self.next_receipt += 1;
         let held = Held {
@@ -108,13 +124,14 @@ impl Feed {
             receipt: receipt.to_string(),
             session,
             redelivered,
+            trace,
         }
     }
 
     /// What is held or waits, as of `now`.
     pub(super) fn backlog(&self, now: Timestamp) -> Backlog {
         let held = self.held.values().map(|held| held.changed).min();
-        let waits = self.queue.front().map(|(_, changed)| *changed);
+        let waits = self.queue.front().map(|waiting| waiting.changed);
         let oldest = held.into_iter().chain(waits).min();
         let age = oldest.map(|changed| now.duration_since(changed));
         Backlog {

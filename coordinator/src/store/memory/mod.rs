@@ -32,6 +32,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fleet_worker_sdk::push::MAX_BATCH_BYTES;
+use fleet_worker_sdk::trace;
 use fleet_worker_sdk::{
     Batch, Beat, BeatAnswer, Bot, BotId, Command, Error, Execution, OpenSession, Opened,
     Partitions, ProducerId, Progress, PushAnswer, Repository, Result, SessionId, Transition,
@@ -283,6 +284,10 @@ impl Read for MemoryStore {
         Ok(self.state().sessions(query))
     }
 
+    async fn session(&self, session: &SessionId) -> Result<Session> {
+        Ok(self.state().session(session)?.session.clone())
+    }
+
     async fn facts(&self, session: &SessionId) -> Result<SessionFacts> {
         Ok(self.state().session(session)?.facts())
     }
@@ -357,6 +362,7 @@ impl Retain for MemoryStore {
             self.hint(Update::Session {
                 session: session.clone(),
                 version,
+                trace: trace::current(),
             });
         }
         Ok(dropped)
@@ -411,6 +417,7 @@ impl Maintain for MemoryStore {
             self.hint(Update::Session {
                 session: session.clone(),
                 version: derived.version,
+                trace: trace::current(),
             });
         }
         Ok(stored)

@@ -227,5 +227,6 @@ fn entry(id: &StreamId, redelivered: u32) -> Option<FeedEntry> {
         receipt: id.id.clone(),
         session,
         redelivered,
+        trace: id.get::<String>("t").and_then(|text| text.parse().ok()),
     })
 }

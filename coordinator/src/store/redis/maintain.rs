@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use fleet_worker_sdk::trace;
 use fleet_worker_sdk::transport::redis::fcall;
 use fleet_worker_sdk::{Command, Error, Result, SessionId, WorkerId};
 
@@ -43,6 +44,7 @@ impl Maintain for RedisStore {
         );
         command.arg(self.keys().updates());
         command.arg(derived.band.map_or("", Status::as_str));
+        command.arg(trace::current().map_or(String::new(), String::from));
         let stored: u8 = self.link.call(&command).await?;
         Ok(stored == 1)
     }

@@ -191,6 +191,13 @@ impl Read for RedisStore {
         }
     }
 
+    async fn session(&self, session: &SessionId) -> Result<Session> {
+        let mut command = redis::cmd("HGETALL");
+        command.arg(self.keys().session(session));
+        let fields: parse::Fields = self.link.call(&command).await?;
+        parse::session(session, &fields)
+    }
+
     async fn facts(&self, session: &SessionId) -> Result<SessionFacts> {
         let keys = self.keys();
         let keys = [

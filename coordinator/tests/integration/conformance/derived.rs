@@ -116,7 +116,11 @@ async fn a_result_is_heard_of(store: &dyn Maintain) {
     let session = hand.session.clone();
     let version = store.facts(&session).await.unwrap().session.version;
     let mut heard = store.updates();
-    let expected = Update::Session { session, version };
+    let expected = Update::Session {
+        session,
+        version,
+        trace: None,
+    };
     let listening = async {
         loop {
             derive(store, &hand.session, None).await;

@@ -12,6 +12,7 @@ use crate::keys::count;
 use crate::push::{Batch, MAX_BATCH_BYTES, PushAnswer};
 use crate::session::Version;
 use crate::severity::{Severity, WeightClass};
+use crate::trace;
 use crate::wire;
 
 /// Findings of one group are counted in the same fields.
@@ -171,6 +172,7 @@ pub(super) fn arguments(command: &mut Cmd, batch: &Batch) -> Result<()> {
         .arg(tallies.fields.len())
         .arg(batch.rules.len());
     command.arg(again).arg(bodies).arg(spans).arg(groups);
+    command.arg(trace::current().map_or(String::new(), String::from));
     for (counted, findings) in &tallies.fields {
         command.arg(counted.field(&batch.bot)).arg(*findings);
     }

@@ -3,7 +3,7 @@ local DEAD_LENGTH = 10000 -- dead letters kept in a partition
 -- fleet_derive_1: stores what was computed from a session, if it is still the one stored.
 -- KEYS: session, repository quality, rollup
 -- ARGV: session id, version it was computed from, result as JSON, quality in thousandths or '',
---       updates channel, band of the quality or ''
+--       updates channel, band of the quality or '', trace or ''
 -- Answers 1, or 0 when the session has moved on.
 local function derive(keys, args)
   local stored = redis.call('HMGET', keys[1], 'version', 'opened')
@@ -19,7 +19,8 @@ local function derive(keys, args)
       if not latest[1] then redis.call('HINCRBY', keys[3], 'repositories', 1) end
     end
   end
-  redis.call('PUBLISH', args[5], '{"kind":"session","session":"' .. args[1] .. '","version":' .. args[2] .. '}')
+  local trace = args[7] ~= '' and ',"trace":"' .. args[7] .. '"' or ''
+  redis.call('PUBLISH', args[5], '{"kind":"session","session":"' .. args[1] .. '","version":' .. args[2] .. trace .. '}')
   return 1
 end
 

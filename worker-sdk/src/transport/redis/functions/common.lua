@@ -29,11 +29,16 @@ local function next_version(us, previous)
   return math.max(us, tonumber(previous) + 1)
 end
 
--- Records a change of a session and announces it to coordinators.
-local function touch(session_key, sessions_key, feed_key, session, ms, version)
+-- Records a change of a session and announces it to coordinators, with the trace it is part of, if
+-- it is of one.
+local function touch(session_key, sessions_key, feed_key, session, ms, version, trace)
   redis.call('HSET', session_key, 'version', int(version), 'changed', int(ms))
   redis.call('ZADD', sessions_key, int(ms), session)
-  redis.call('XADD', feed_key, 'MAXLEN', '~', FEED_LENGTH, '*', 's', session, 'v', int(version))
+  if trace and trace ~= '' then
+    redis.call('XADD', feed_key, 'MAXLEN', '~', FEED_LENGTH, '*', 's', session, 'v', int(version), 't', trace)
+  else
+    redis.call('XADD', feed_key, 'MAXLEN', '~', FEED_LENGTH, '*', 's', session, 'v', int(version))
+  end
 end
 
 -- Where `sequence` stands: 'next', 'again' with the stored answer, 'old', or 'gap' with the last.

@@ -5,6 +5,7 @@
 --       the encoded findings, each with its length, joined,
 --       N x (number of its group, bytes it takes of those: two and four bytes, big-endian), joined,
 --       groups: G x (numbers of the four fields it is counted in, 0 for none: two bytes each), joined,
+--       trace as in W3C Trace Context or '',
 --       F x (field: 't:', 'b:', 'c:' or 'w:' and what it counts; findings),
 --       R x (rule, texts as JSON),
 --       N x (score, fingerprint)
@@ -15,7 +16,7 @@
 -- argument, its scores and fingerprints are ZADD's, its counts are summed by field. Only one of
 -- which the session has a part is taken to pieces. Numbers that Lua would have to print, for Redis
 -- to read again, come printed.
-local HEAD, FIELD, RULE, FINDING = 12, 2, 2, 2
+local HEAD, FIELD, RULE, FINDING = 13, 2, 2, 2
 local SPAN = 6 -- bytes that say a finding's group and length
 local GROUP = 8 -- bytes that say where a group is counted
 local MAX_FINDINGS = 1000
@@ -184,7 +185,7 @@ local function push(keys, args)
   redis.call('HINCRBY', keys[1], 'total', new)
   redis.call('HINCRBY', keys[9], 'findings', new)
   local version = next_version(us, stored[1])
-  touch(keys[1], keys[6], keys[7], session, ms, version)
+  touch(keys[1], keys[6], keys[7], session, ms, version, args[13])
   local answer = int(version) .. ' ' .. new .. ' ' .. int(total + new) .. ' ' .. table.concat(known, ',')
   remember(keys[8], sequence, answer)
   return {'applied', answer}
