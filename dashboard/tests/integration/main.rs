@@ -42,3 +42,5 @@ mod demo;
 mod kept;
 
 mod seeds;
+
+mod traced;

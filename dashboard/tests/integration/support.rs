@@ -92,15 +92,20 @@ impl Site {
         opened["session"].as_str().unwrap().parse().unwrap()
     }
 
-    /// A bot that has started in a session.
-    pub(crate) async fn start(&self, session: &SessionId, bot: &str) -> Hand {
-        let mut hand = Hand {
+    /// A bot that has not started yet.
+    pub(crate) fn hand(session: &SessionId, bot: &str) -> Hand {
+        Hand {
             session: session.clone(),
             bot: BotId::new(bot).unwrap(),
             producer: ProducerId::fresh(),
             attempt: 0,
             sequence: 0,
-        };
+        }
+    }
+
+    /// A bot that has started in a session.
+    pub(crate) async fn start(&self, session: &SessionId, bot: &str) -> Hand {
+        let mut hand = Self::hand(session, bot);
         let start = hand.next(Change::Start {
             worker: None,
             reopen: false,

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use fleet_coordinator::model::FeedEntry;
+use fleet_coordinator::health::Health;
+use fleet_coordinator::model::{Derived, FeedEntry, Update};
 use fleet_coordinator::store::{Backlog, Maintain};
 use fleet_worker_sdk::SessionId;
+use fleet_worker_sdk::trace::{self, TraceContext};
 
 use crate::support::{Hand, findings, next_changes, open, within};
 
@@ -41,6 +43,35 @@ async fn every_session_that_changed_is_handed_out(store: &dyn Maintain) {
     }
     settle_all(store, "c1", &opened).await;
     nothing_more(store, "c1").await;
+}
+
+async fn a_push_and_its_result_keep_its_trace(store: &dyn Maintain) {
+    let mut hand = Hand::started(store, "a").await;
+    settle_all(store, "c1", &BTreeSet::from([hand.session.clone()])).await;
+    let (trace, mut heard) = (TraceContext::fresh(), store.updates());
+    let batch = hand.batch(findings(0..2));
+    trace::within(Some(trace), hand.send(&batch)).await.unwrap();
+    let entries = next_changes(store, "c1").await;
+    assert_eq!(entries.first().unwrap().trace, Some(trace));
+    let derived = Derived {
+        version: store.session(&hand.session).await.unwrap().version,
+        health: Health::unknown("a test says so"),
+        quality: None,
+        band: None,
+    };
+    let storing = trace::within(Some(trace), store.derive(&hand.session, &derived));
+    assert!(storing.await.unwrap());
+    let hint = async {
+        loop {
+            if let Ok(Update::Session {
+                trace: Some(told), ..
+            }) = heard.recv().await
+            {
+                return told;
+            }
+        }
+    };
+    assert_eq!(within(hint).await, trace);
 }
 
 async fn every_kind_of_change_is_handed_out(store: &dyn Maintain) {
@@ -128,6 +159,7 @@ on_every_store!(
     what_waits_is_counted_until_it_is_settled,
     every_session_that_changed_is_handed_out,
     every_kind_of_change_is_handed_out,
+    a_push_and_its_result_keep_its_trace,
     what_one_consumer_holds_the_other_does_not_get,
     what_changes_while_it_is_held_is_handed_out_again,
     settling_twice_or_without_entries_is_harmless,

@@ -1,0 +1,147 @@
+//! A push, followed in its trace: the spans that a real process sends to a collector.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::{Child, Command, Stdio};
+
+use fleet_worker_sdk::trace::TraceContext;
+use fleet_worker_sdk::{OpenSession, SessionId};
+use futures_util::StreamExt;
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use warp::Filter;
+
+use crate::running::LONG;
+use crate::support::{Site, varied};
+
+/// What OpenTelemetry's JSON says of a span, as far as is asked.
+#[derive(Debug)]
+struct Span {
+    name: String,
+    trace: String,
+    parent: String,
+}
+
+/// A collector that passes on the spans of what it is sent.
+async fn collector() -> (SocketAddr, mpsc::UnboundedReceiver<Span>) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let traces = warp::path!("v1" / "traces")
+        .and(warp::body::json())
+        .map(move |body: Value| {
+            for span in spans(&body) {
+                let _ = sender.send(span);
+            }
+            warp::reply::json(&serde_json::json!({}))
+        });
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
+    let listener = listener.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(warp::serve(traces).incoming(listener).run());
+    (address, receiver)
+}
+
+fn spans(body: &Value) -> Vec<Span> {
+    let list = |value: &Value, name: &str| value[name].as_array().cloned().unwrap_or_default();
+    let text = |span: &Value, name: &str| span[name].as_str().unwrap_or_default().to_owned();
+    let mut found = Vec::new();
+    for resource in list(body, "resourceSpans") {
+        for scope in list(&resource, "scopeSpans") {
+            found.extend(list(&scope, "spans").iter().map(|span| Span {
+                name: text(span, "name"),
+                trace: text(span, "traceId"),
+                parent: text(span, "parentSpanId"),
+            }));
+        }
+    }
+    found
+}
+
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+async fn dashboard(collector: SocketAddr) -> (Process, SocketAddr) {
+    let free = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let process = Command::new(env!("CARGO_BIN_EXE_fleet-dashboard"))
+        .args(["--listen", &address.to_string(), "--log", "info"])
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{collector}"))
+        .env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")
+        .env("OTEL_BSP_SCHEDULE_DELAY", "50")
+        .env_remove("FLEET_STORE")
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let process = Process(process);
+    let up = async {
+        while reqwest::get(format!("http://{address}/livez"))
+            .await
+            .is_err()
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LONG, up).await.expect("it comes up");
+    (process, address)
+}
+
+async fn post(address: SocketAddr, path: &str, trace: TraceContext, body: &Value) -> Value {
+    let request = reqwest::Client::new()
+        .post(format!("http://{address}/api/v1/{path}"))
+        .header("traceparent", trace.to_string())
+        .header("content-type", "application/json")
+        .body(body.to_string());
+    let response = request.send().await.unwrap();
+    assert!(response.status().is_success(), "{}", response.status());
+    serde_json::from_str(&response.text().await.unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_push_is_one_trace_until_it_is_shown() {
+    let (collector, mut arriving) = collector().await;
+    let (_process, address) = dashboard(collector).await;
+    let socket = tokio_tungstenite::connect_async(format!("ws://{address}/ws")).await;
+    let (mut socket, _) = socket.unwrap();
+    tokio::spawn(async move { while let Some(Ok(_)) = socket.next().await {} });
+
+    let (before, trace) = (TraceContext::fresh(), TraceContext::fresh());
+    let open = serde_json::to_value(OpenSession::new("acme/shop").unwrap()).unwrap();
+    let opened = post(address, "sessions", before, &open).await;
+    let session: SessionId = opened["session"].as_str().unwrap().parse().unwrap();
+    let mut hand = Site::hand(&session, "gosec");
+    let start = hand.next(fleet_worker_sdk::Change::Start {
+        worker: None,
+        reopen: false,
+    });
+    let start = serde_json::to_value(start).unwrap();
+    let started = post(address, "transitions", before, &start).await;
+    hand.attempt = u32::try_from(started["attempt"].as_u64().unwrap()).unwrap();
+    let batch = serde_json::to_value(hand.batch(varied(5))).unwrap();
+    post(address, "push", trace, &batch).await;
+
+    let mut missing = vec!["take", "recompute", "show"];
+    let all = async {
+        while !missing.is_empty() {
+            let span = arriving.recv().await.expect("spans");
+            if span.trace != trace.trace_id() {
+                continue;
+            }
+            if span.name == "take" {
+                let sender = format!("{:016x}", trace.parts().1);
+                assert_eq!(span.parent, sender, "it goes on with the sender's span");
+            } else {
+                assert!(!span.parent.is_empty(), "{span:?}");
+            }
+            missing.retain(|name| *name != span.name);
+        }
+    };
+    timeout(LONG, all)
+        .await
+        .unwrap_or_else(|_| panic!("missing {missing:?}"));
+}
