@@ -34,7 +34,7 @@ impl Exporter {
     /// What is wrong with the endpoint, in words.
     pub fn from_environment(name: &str) -> Result<Option<Self>, String> {
         let named = |variable: &&str| std::env::var(variable).is_ok_and(|value| !value.is_empty());
-        if !ENDPOINTS.iter().any(|variable| named(&variable)) {
+        if !ENDPOINTS.iter().any(named) {
             return Ok(None);
         }
         let exporter = opentelemetry_otlp::SpanExporter::builder()

@@ -181,7 +181,7 @@ proptest! {
 
     #[test]
     fn a_group_is_told_no_more_often_than_its_interval(looks in looks()) {
-        let mut last: std::collections::BTreeMap<String, Timestamp> = Default::default();
+        let mut last: std::collections::BTreeMap<String, Timestamp> = std::collections::BTreeMap::new();
         for (now, _, deliveries) in play(&looks, &[]) {
             for delivery in deliveries.iter().filter(|delivery| delivery.channel == "grouped") {
                 if let Some(before) = last.insert(delivery.group.clone(), now) {

@@ -40,9 +40,9 @@ pub struct Observation {
 impl Observation {
     /// Of two with the same labels the higher stands, whichever came first.
     pub(super) fn rank(&self) -> impl PartialOrd {
-        let bits = self.value.to_bits() as i64;
+        let bits = self.value.to_bits().cast_signed();
         // The order of IEEE 754, so that even a NaN has a place.
-        let ordered = bits ^ (((bits >> 63) as u64) >> 1) as i64;
+        let ordered = bits ^ (((bits >> 63).cast_unsigned()) >> 1).cast_signed();
         (ordered, self.summary.clone(), self.description.clone())
     }
 }
@@ -204,9 +204,9 @@ impl Rules<'_> {
             .settings
             .slow_after
             .filter(|limit| took > limit.as_secs_f64());
-        let over_limit = limit.and_then(|limit| {
+        let over_limit = limit.map(|limit| {
             let severity = super::Severity::Warning;
-            Some(Observation {
+            Observation {
                 labels: Labels::new(name, severity),
                 value: took,
                 summary: text(format!(
@@ -214,7 +214,7 @@ impl Rules<'_> {
                     seconds(limit.as_secs_f64())
                 )),
                 description: help.to_owned(),
-            })
+            }
         });
         about(bot, unusual.or(over_limit))
     }

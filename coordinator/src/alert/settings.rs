@@ -38,6 +38,10 @@ impl Limit {
     }
 
     /// The default of a kind.
+    #[allow(
+        clippy::match_same_arms,
+        reason = "each kind has its own reason for its threshold"
+    )]
     pub const fn of(name: Name) -> Self {
         match name {
             // Seconds. Clients ride over a restart or failover of Redis in less.

@@ -1,6 +1,11 @@
 //! The seeds of the fuzz targets, and what small damage makes of them, through the same checks that
 //! `scripts/fuzz.sh` runs for hours.
 
+#![allow(
+    clippy::duplicate_mod,
+    reason = "each target is whole without the others, and two of them ask a site"
+)]
+
 #[path = "../../../fuzz/checks/address.rs"]
 mod address;
 #[path = "../../../fuzz/checks/body.rs"]
@@ -17,12 +22,15 @@ mod wire;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+/// Looks at an input of a target; panics where that shows a fault.
+type Check = fn(&[u8]);
+
 /// Damaged copies made of each seed.
 const COPIES: usize = 150;
 
 #[test]
 fn seeds_of_every_target_and_damaged_ones_pass() {
-    let targets: [(&str, fn(&[u8])); 6] = [
+    let targets: [(&str, Check); 6] = [
         ("wire", wire::check),
         ("report", report::check),
         ("config", config::check),
@@ -45,7 +53,7 @@ fn seeds_of_every_target_and_damaged_ones_pass() {
 }
 
 #[track_caller]
-fn passes(target: &str, name: &str, check: fn(&[u8]), data: &[u8]) {
+fn passes(target: &str, name: &str, check: Check, data: &[u8]) {
     let result = catch_unwind(AssertUnwindSafe(|| check(data)));
     let shown = String::from_utf8_lossy(data);
     assert!(result.is_ok(), "{target}, made of {name}: {shown:?}");

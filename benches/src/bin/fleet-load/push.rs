@@ -51,7 +51,7 @@ pub(crate) async fn run(push: Push) {
         .await
         .since(&before);
     let visible = match &sight {
-        Some(sight) => sight.lock().await.all_seen().await,
+        Some(sight) => sight.lock().await.all_seen(),
         None => None,
     };
     for hand in hands {

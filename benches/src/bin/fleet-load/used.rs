@@ -53,7 +53,7 @@ impl Reading {
             let (cpu_before, bytes_before) = before.processes.get(name)?;
             let used = Used {
                 cpu_seconds: cpu - cpu_before,
-                grown_bytes: *bytes as i64 - *bytes_before as i64,
+                grown_bytes: bytes.cast_signed() - bytes_before.cast_signed(),
                 bytes: *bytes,
             };
             Some((name.clone(), used))
