@@ -20,7 +20,7 @@ use crate::report::{Report, say};
 use crate::servers::{self, Cluster, Node, Sentinels};
 
 /// How long bots may take to come through after a master died, before that is called a fault.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How long a master goes on without its replica before it dies.
 const HELD: Duration = Duration::from_millis(300);
 /// Sentinels let twice their failover timeout (3 s here) pass before they fail the same master over

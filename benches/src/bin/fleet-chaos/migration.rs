@@ -17,7 +17,7 @@ use crate::report::Report;
 use crate::servers::{Cluster, Node};
 
 /// How long bots may take to come through after a move.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Keys moved at once: few, so that the slot is torn for a while.
 const KEYS: &str = "2";
 /// Pause between two such steps: as long as a busy cluster takes for them.

@@ -23,7 +23,7 @@ use crate::schedule::{Fault, Planned, plan};
 use crate::servers::{self, Node};
 
 /// How long bots may take to come through once all is well.
-const CALM: Duration = Duration::from_secs(60);
+const CALM: Duration = Duration::from_mins(1);
 
 /// What faults are done to.
 struct World {
@@ -188,7 +188,7 @@ impl World {
             Fault::HoldCalls => proxy.set(|weather| weather.hold_calls = true),
             Fault::HoldReplies => proxy.set(|weather| weather.hold_replies = true),
             Fault::Delay => {
-                proxy.set(|weather| weather.delay = Duration::from_millis(5 + more % 200))
+                proxy.set(|weather| weather.delay = Duration::from_millis(5 + more % 200));
             }
             Fault::SlowLine => proxy.set(|weather| weather.rate = Some(20_000 + more % 200_000)),
             _ => proxy.set(|weather| weather.refuse = true),

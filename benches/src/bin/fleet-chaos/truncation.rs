@@ -213,7 +213,7 @@ async fn all_push(producers: &[Arc<Producer>], pieces: Range<u64>) -> Result<()>
 fn faults_of_prefix(stored: &Stored) -> Vec<String> {
     let mut faults = Vec::new();
     for (bot, times) in &stored.times {
-        if times.iter().any(|times| *times != 1) || times.len() as u64 % PIECE != 0 {
+        if times.iter().any(|times| *times != 1) || !(times.len() as u64).is_multiple_of(PIECE) {
             faults.push(format!("what is left of {bot} is no prefix: {times:?}"));
         }
         let mut executions = stored.executions.iter();
