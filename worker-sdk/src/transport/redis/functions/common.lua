@@ -34,11 +34,8 @@ end
 local function touch(session_key, sessions_key, feed_key, session, ms, version, trace)
   redis.call('HSET', session_key, 'version', int(version), 'changed', int(ms))
   redis.call('ZADD', sessions_key, int(ms), session)
-  if trace and trace ~= '' then
-    redis.call('XADD', feed_key, 'MAXLEN', '~', FEED_LENGTH, '*', 's', session, 'v', int(version), 't', trace)
-  else
-    redis.call('XADD', feed_key, 'MAXLEN', '~', FEED_LENGTH, '*', 's', session, 'v', int(version))
-  end
+  redis.call('XADD', feed_key, 'MAXLEN', '~', FEED_LENGTH, '*', 's', session, 'v', int(version),
+    't', trace or '')
 end
 
 -- Where `sequence` stands: 'next', 'again' with the stored answer, 'old', or 'gap' with the last.
