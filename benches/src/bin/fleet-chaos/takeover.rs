@@ -67,11 +67,13 @@ async fn holders(reader: &Reader) -> Result<BTreeMap<String, u64>> {
     let link = reader.link();
     let mut all = BTreeMap::new();
     for partition in link.partitions().await?.iter() {
+        let feed = link.keys().feed(partition);
+        let mut exists = redis::cmd("EXISTS");
+        if link.call::<u8>(exists.arg(&feed)).await? == 0 {
+            continue;
+        }
         let mut command = redis::cmd("XINFO");
-        command
-            .arg("CONSUMERS")
-            .arg(link.keys().feed(partition))
-            .arg(Keys::GROUP);
+        command.arg("CONSUMERS").arg(&feed).arg(Keys::GROUP);
         let consumers: Option<Vec<BTreeMap<String, redis::Value>>> =
             link.call_unless(&command, "NOGROUP").await?;
         for consumer in consumers.unwrap_or_default() {
