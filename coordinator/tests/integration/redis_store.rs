@@ -6,11 +6,11 @@ use fleet_coordinator::model::Update;
 use fleet_coordinator::store::{OpenOptions, SharedStore, open as open_store};
 use fleet_worker_sdk::keys::Keys;
 use fleet_worker_sdk::redis::{self, AsyncCommands, aio::MultiplexedConnection};
-use fleet_worker_sdk::transport::redis::RedisWriter;
+use fleet_worker_sdk::transport::redis::{LIBRARY, RedisWriter};
 use fleet_worker_sdk::{Beat, Error, SessionId, WorkerState, Write};
 
 use crate::support::{
-    Hand, RedisServer, assert_whole, bot, findings, next_changes, stamp, within, worker,
+    Hand, RedisServer, assert_whole, bot, findings, next_changes, open, stamp, within, worker,
 };
 
 /// A store on `server`, and a connection beside it to do what no client would.
@@ -59,6 +59,25 @@ async fn functions_that_were_flushed_are_loaded_again() {
     assert_eq!(hand.push(findings(0..3)).await.unwrap().new, 3);
     raw(&mut connection, &["FUNCTION", "FLUSH"]).await;
     assert_whole(&*store, &hand.session).await;
+}
+
+#[tokio::test]
+async fn a_session_that_a_failover_takes_back_while_it_is_opened_is_opened_again() {
+    let server = RedisServer::start().await;
+    let (store, mut connection) = over(&server).await;
+    let begins = "local function expect(keys, args)\n";
+    let loses = "
+      if redis.call('INCR', 'lost') == 1 then
+        redis.call('DEL', keys[1], unpack(redis.call('KEYS', '*:open:*')))
+      end
+    ";
+    assert!(LIBRARY.contains(begins));
+    let library = LIBRARY.replace(begins, &format!("{begins}{loses}"));
+    raw(&mut connection, &["FUNCTION", "LOAD", "REPLACE", &library]).await;
+    let wanted = open("acme/shop").expect([bot("hypatia")]);
+    let opened = store.open(&wanted).await.unwrap();
+    let facts = store.facts(&opened.session).await.unwrap();
+    assert_eq!(facts.session.executions.len(), 1);
 }
 
 #[tokio::test]

@@ -235,6 +235,9 @@ impl World {
             }
         }
         let mut times: BTreeMap<(Fault, &str), Vec<u64>> = BTreeMap::new();
+        let kills = done.iter().filter(|done| done.fault == Fault::KillRedis);
+        let back = kills.map(|done| done.over - done.begun).collect();
+        report.time("Redis killed: killed to its first answer", back);
         for done in done.iter() {
             let (since, from) = match done.fault {
                 Fault::KillRedis => (done.begun, "killed"),

@@ -114,6 +114,28 @@ impl RedisWriter {
             .ok_or_else(|| Error::not_found("session", session))
     }
 
+    async fn join(&self, open: &OpenSession) -> Result<Opened> {
+        let partition = self.link.partitions().await?.of(&open.repository);
+        let fresh = open.id_in(partition)?;
+        let keys = self.keys();
+        let keys = [
+            keys.open(partition, open),
+            keys.session(&fresh),
+            keys.sessions(partition),
+            keys.feed(partition),
+            keys.rollup(partition),
+        ];
+        let mut command = fcall("fleet_open_1", &keys);
+        command.arg(fresh.as_str()).arg(open.repository.as_str());
+        command.arg(&open.git_ref).arg(&open.commit).arg(&open.run);
+        command.arg(u8::from(open.again.is_some()));
+        let (session, created): (String, u8) = self.link.call(&command).await?;
+        Ok(Opened {
+            session: SessionId::new(session).map_err(Error::protocol)?,
+            created: created == 1,
+        })
+    }
+
     async fn expect(&self, session: &SessionId, bots: &[&str]) -> Result<()> {
         let keys = self.keys();
         let partition = session.partition();
@@ -174,30 +196,20 @@ impl Write for RedisWriter {
 
     async fn open(&self, open: &OpenSession) -> Result<Opened> {
         open.check()?;
-        let partition = self.link.partitions().await?.of(&open.repository);
-        let fresh = open.id_in(partition)?;
-        let keys = self.keys();
-        let keys = [
-            keys.open(partition, open),
-            keys.session(&fresh),
-            keys.sessions(partition),
-            keys.feed(partition),
-            keys.rollup(partition),
-        ];
-        let mut command = fcall("fleet_open_1", &keys);
-        command.arg(fresh.as_str()).arg(open.repository.as_str());
-        command.arg(&open.git_ref).arg(&open.commit).arg(&open.run);
-        command.arg(u8::from(open.again.is_some()));
-        let (session, created): (String, u8) = self.link.call(&command).await?;
-        let session = SessionId::new(session).map_err(Error::protocol)?;
-        if !open.expect.is_empty() {
-            let bots: Vec<&str> = open.expect.iter().map(BotId::as_str).collect();
-            self.expect(&session, &bots).await?;
+        let opened = self.join(open).await?;
+        if open.expect.is_empty() {
+            return Ok(opened);
         }
-        Ok(Opened {
-            session,
-            created: created == 1,
-        })
+        let bots: Vec<&str> = open.expect.iter().map(BotId::as_str).collect();
+        match self.expect(&opened.session, &bots).await {
+            // A failover took it back in between.
+            Err(Error::NotFound { .. }) => {
+                let opened = self.join(open).await?;
+                self.expect(&opened.session, &bots).await?;
+                Ok(opened)
+            }
+            expected => expected.map(|()| opened),
+        }
     }
 
     async fn transition(&self, transition: &Transition) -> Result<Execution> {
