@@ -3,7 +3,7 @@
 //! The map, in the order an alert lives: [`rules`] observe what is wrong now; [`board`] lets it pend,
 //! fire and resolve; [`silence`] and [`inhibit`] keep some of it quiet; [`notify`] decides when which
 //! channel is told, in groups. All of it is one function of (what was, what is observed, settings,
-//! now): [`step`]. [`alarms`] is what the fleet's health takes of it. Stores keep the [`Board`] and
+//! now): [`step`]. [`alarms()`] is what the fleet's health takes of it. Stores keep the [`Board`] and
 //! let it be replaced only over the one that it was made from, so that any number of coordinators
 //! raise an alert once.
 

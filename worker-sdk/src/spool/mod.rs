@@ -2,7 +2,7 @@
 //!
 //! [`record`] is the format, the same for a bot's spool and the embedded store's journal;
 //! [`file`](mod@file) writes and reads such files; [`lock`] keeps a folder to one process;
-//! [`parcel`] is what a bot's spool holds, and [`queue`] the spool itself, bounded.
+//! [`parcel`] is what a bot's spool holds, and `queue` the spool itself, bounded.
 
 pub mod record;
 

@@ -14,7 +14,7 @@ impl MemoryStore {
     /// From then on it is kept there. To be called on a runtime, which compacts it.
     ///
     /// # Errors
-    /// [`Error::Invalid`] saying what to do, when the folder cannot be used, another process uses it,
+    /// [`fleet_worker_sdk::Error::Invalid`] saying what to do, when the folder cannot be used, another process uses it,
     /// or a file in it is damaged before its end.
     pub fn durable(partitions: Partitions, durable: &Durable) -> Result<(Arc<Self>, Replayed)> {
         let fed = Arc::new(Notify::new());

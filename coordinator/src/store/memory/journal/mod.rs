@@ -1,8 +1,8 @@
 //! A fleet in memory that outlives its process: accepted writes are journaled, and replayed on start.
 //!
-//! In reading order: [`entry`] is what is written, in the records of
-//! [`fleet_worker_sdk::spool`]; [`files`] which files there are; [`writer`] writes them off the
-//! store's lock; [`snapshot`] bounds them by what the fleet still has; [`replay`] reads them back.
+//! In reading order: `entry` is what is written, in the records of
+//! [`fleet_worker_sdk::spool`]; `files` which files there are; `writer` writes them off the
+//! store's lock; `snapshot` bounds them by what the fleet still has; `replay` reads them back.
 
 mod entry;
 
