@@ -3,7 +3,7 @@
 //! Without a file of tokens everybody may do everything, and so the process listens on loopback
 //! addresses only, unless it is told aloud to be open. With one, [`guard`] asks each request for a
 //! token whose role covers what [`needed`] says: bots send it as `Authorization: Bearer`, browsers
-//! as a cookie that the [`login`] page sets. [`file`] reads the tokens anew when their file changes.
+//! as a cookie that the [`login`] page sets. `file` reads the tokens anew when their file changes.
 
 pub mod file;
 
