@@ -5,7 +5,8 @@
 //! 1. [`model`]: what is read back from a store.
 //! 2. [`index`]: a session's findings in memory; [`series`]: what a bot usually does; [`history`]: how a
 //!    score went; [`health`], [`lifecycle`], [`retention`], [`anomaly`], [`alert`], [`summary`], [`report`]: pure functions of stored state and time.
-//! 3. [`store`]: the traits and the two stores, embedded and Redis; [`place`]: where a report belongs;
+//! 3. [`store`]: the traits and the two stores, embedded and Redis; [`acl`]: who may do what in Redis;
+//!    [`doctor`]: what is wrong with a store; [`place`]: where a report belongs;
 //!    [`import`]: a report into one.
 //! 4. [`maintain`]: the loop that recomputes what changed.
 //! 5. [`view`]: the cached view that dashboards read; [`answer`]: the shapes of what is asked and
@@ -33,6 +34,10 @@ pub mod report;
 pub mod summary;
 
 pub mod store;
+
+pub mod acl;
+
+pub mod doctor;
 
 pub mod place;
 

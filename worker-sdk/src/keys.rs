@@ -168,10 +168,12 @@ impl Keys {
             hasher.update(&[0]);
         }
         let hash = hasher.finalize().to_hex();
-        self.partition(
-            partition,
-            &format!("open:{}", hash.get(..32).unwrap_or_default()),
-        )
+        self.opened(partition, hash.get(..32).unwrap_or_default())
+    }
+
+    /// [`Keys::open`] of what has this hash.
+    pub(crate) fn opened(&self, partition: Partition, hash: &str) -> String {
+        self.partition(partition, &format!("open:{hash}"))
     }
 
     /// HASH: the session: repository, ref, commit, run, times, executions, version, generation,
@@ -238,10 +240,48 @@ impl Keys {
         self.partition(partition, "baselines")
     }
 
-    /// STREAM: dead letters and quarantined batches, with the reason. Written by
-    /// `fleet_quarantine`.
+    /// STRING: when a process last looked whether the partition's server takes writes. Written by
+    /// readiness probes; expires.
+    pub fn probe(&self, partition: Partition) -> String {
+        self.partition(partition, "probe")
+    }
+
+    /// STREAM: dead letters, which are batches that cannot be read and changes handed out too
+    /// often, each with its reason and source. Written by `fleet_quarantine`, `fleet_give_up` and
+    /// `fleet_requeue`; read by `fleet_letters`.
     pub fn dead(&self, partition: Partition) -> String {
         self.partition(partition, "dead")
+    }
+
+    /// The names of keys of a kind, as patterns of an access list: ids and repositories have no `:` or `{` in them,
+    /// so that none of these takes in another kind.
+    pub fn patterns(&self, touches: Touches) -> Vec<String> {
+        let ns = &self.namespace;
+        let control = |name: &&str| format!("{ns}:{{ctl}}:{name}");
+        let partition = |name: &&str| format!("{ns}:{{p*}}:{name}");
+        match touches {
+            Touches::Everything => vec![format!("{ns}:{{*")],
+            Touches::Meta => vec![self.meta()],
+            Touches::Pushed => ["bots", "workers", "worker:*"]
+                .iter()
+                .map(control)
+                .chain(
+                    [
+                        "open:*",
+                        "s:*",
+                        "sessions",
+                        "feed",
+                        "rollup",
+                        "producer:*",
+                        "runs:*",
+                        "baselines",
+                    ]
+                    .iter()
+                    .map(partition),
+                )
+                .collect(),
+            Touches::Served => ["dead", "probe"].iter().map(partition).collect(),
+        }
     }
 
     /// Pub/sub channel of [hints](crate::keys) of what changed: never the truth. Published by
@@ -249,6 +289,20 @@ impl Keys {
     pub fn updates(&self) -> String {
         format!("{}:updates", self.namespace)
     }
+}
+
+/// Keys that a kind of client touches; see [`Keys::patterns`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Touches {
+    /// All of the fleet's.
+    Everything,
+    /// What says how many partitions there are.
+    Meta,
+    /// What bots write: sessions with all that is theirs, producers, runs, workers.
+    Pushed,
+    /// What a dashboard writes beyond what it takes for bots: letters that it cannot read, and
+    /// its readiness.
+    Served,
 }
 
 /// The field of [`Keys::baselines`] that holds a scope.

@@ -12,6 +12,7 @@ use crate::answer::{Bots, FindingsQuery, HealthOf, Reporting, SessionPage, Sessi
 use crate::health::Settings;
 use crate::index::Page;
 use crate::model::Update;
+use crate::store::operate::{LetterId, Letters};
 use crate::store::{SessionQuery, SharedStore};
 use crate::view::{FleetHealth, SessionHealth, fleet_health, session_health};
 
@@ -104,6 +105,10 @@ impl Reader for DirectReader {
 
     async fn workers(&self) -> Result<Workers> {
         Workers::read(&*self.store, &self.settings).await
+    }
+
+    async fn letters(&self, after: Option<&LetterId>, limit: usize) -> Result<Letters> {
+        self.store.letters(after, limit).await
     }
 
     async fn command(&self, worker: &WorkerId, command: Command) -> Result<()> {

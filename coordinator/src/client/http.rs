@@ -14,6 +14,7 @@ use super::{MAX_FINDINGS, MAX_SESSIONS, Reader, ReportQuery, ReportStream};
 use crate::answer::{Bots, FindingsQuery, HealthOf, SessionPage, SessionView, Workers};
 use crate::index::Page;
 use crate::store::SessionQuery;
+use crate::store::operate::{LetterId, Letters};
 use crate::view::{FleetHealth, SessionHealth};
 
 /// Time between two looks where hints are not heard: what a person notices.
@@ -117,6 +118,12 @@ impl Reader for HttpReader {
 
     async fn workers(&self) -> Result<Workers> {
         self.get("workers", Vec::new()).await
+    }
+
+    async fn letters(&self, after: Option<&LetterId>, limit: usize) -> Result<Letters> {
+        let mut parameters = vec![("limit", limit.to_string())];
+        parameters.extend(after.iter().map(|id| ("after", id.to_string())));
+        self.get("dead", parameters).await
     }
 
     async fn command(&self, worker: &WorkerId, command: Command) -> Result<()> {

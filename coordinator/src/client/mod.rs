@@ -16,6 +16,7 @@ use crate::answer::{Bots, FindingsQuery, HealthOf, SessionPage, SessionView, Wor
 use crate::index::Page;
 use crate::report::Format;
 use crate::store::SessionQuery;
+use crate::store::operate::{LetterId, Letters};
 use crate::view::{FleetHealth, SessionHealth};
 
 /// Most findings on one page: with the largest findings an answer stays below 13 MiB, which the
@@ -64,6 +65,8 @@ pub trait Reader: Send + Sync {
     async fn bots(&self) -> Result<Bots>;
     /// Workers, and whether they live.
     async fn workers(&self) -> Result<Workers>;
+    /// Dead letters before `after`, latest first.
+    async fn letters(&self, after: Option<&LetterId>, limit: usize) -> Result<Letters>;
     /// Gives a worker a command, delivered with its next beat.
     async fn command(&self, worker: &WorkerId, command: Command) -> Result<()>;
     /// Waits until something may have changed: at the next hint of a store, after a second where

@@ -21,7 +21,7 @@ pub(super) const AT_ONCE: usize = 8;
 const MAX_REST: Duration = Duration::from_millis(100);
 /// The lag is measured this often at most: each time asks the store for its time.
 const LAG_EVERY: Duration = Duration::from_millis(250);
-/// An entry handed out again more often than this is given up: what it says cannot be computed.
+/// An entry handed out more often than this is a dead letter: what it says cannot be computed.
 const DELIVERIES: u32 = 5;
 
 impl Coordinator {
@@ -61,7 +61,7 @@ impl Coordinator {
         let count = sessions.len();
         let (last, entries): (Vec<_>, Vec<_>) = entries
             .into_iter()
-            .partition(|entry| entry.redelivered > DELIVERIES);
+            .partition(|entry| entry.redelivered >= DELIVERIES);
         self.give_up(&last).await?;
         let followed = self.follow_all(sessions).await;
         let (settled, left): (Vec<_>, Vec<_>) = entries
@@ -77,16 +77,17 @@ impl Coordinator {
         }
     }
 
-    /// Takes entries off the feed *before* the last look at their sessions: should that look bring
-    /// the process down, it is not the next one's to fall over.
+    /// Moves entries to the dead letters *before* the last look at their sessions: should that look
+    /// bring the process down, it is not the next one's to fall over.
     async fn give_up(&self, last: &[FeedEntry]) -> Result<()> {
         if last.is_empty() {
             return Ok(());
         }
-        self.store.settle(last).await?;
+        let reason = format!("it was handed out more than {DELIVERIES} times and never settled");
+        self.store.give_up(last, &reason).await?;
         for entry in last {
             self.counters.given_up();
-            tracing::error!(session = %entry.session, redelivered = entry.redelivered, "a change was handed out too often and is off the feed; its session is looked at once more");
+            tracing::error!(session = %entry.session, redelivered = entry.redelivered, "a change was handed out too often and is a dead letter; its session is looked at once more");
         }
         Ok(())
     }

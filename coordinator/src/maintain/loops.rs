@@ -28,6 +28,9 @@ impl Coordinator {
             self.every(self.settings.retention, &shutdown, "retention", || async {
                 self.retain().await.map(drop)
             }),
+            self.every(self.settings.reap, &shutdown, "reaping", || async {
+                self.reap().await.map(drop)
+            }),
         );
     }
 

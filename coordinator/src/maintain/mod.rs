@@ -14,6 +14,8 @@ mod workers;
 
 mod retain;
 
+mod reap;
+
 mod observe;
 
 mod loops;
@@ -65,6 +67,10 @@ pub struct CoordinatorSettings {
     pub keep: Keep,
     /// How often what is not kept is removed.
     pub retention: Duration,
+    /// A consumer of the feeds that was not heard of for so long, and holds nothing, is forgotten.
+    pub reap_idle: Duration,
+    /// How often such consumers are looked for.
+    pub reap: Duration,
 }
 
 impl Default for CoordinatorSettings {
@@ -81,6 +87,12 @@ impl Default for CoordinatorSettings {
             keep: Keep::default(),
             // Memory fills up in minutes at the earliest.
             retention: Duration::from_secs(30),
+            // A coordinator at work is heard of every ten seconds, one that was stopped by a debugger
+            // or moved with its machine is back within minutes. One forgotten too early loses
+            // nothing: its next read brings it back.
+            reap_idle: Duration::from_hours(1),
+            // Names come with restarts: a hundred an hour at worst.
+            reap: Duration::from_mins(5),
         }
     }
 }

@@ -174,11 +174,11 @@ async fn what_a_stopped_worker_left_running_fails_and_is_no_death() {
 }
 
 #[tokio::test]
-async fn a_change_handed_out_too_often_is_settled_before_the_last_look() {
+async fn a_change_handed_out_too_often_is_a_dead_letter_before_the_last_look() {
     let clock = Arc::new(AtomicI64::new(1_700_000_000));
     let store = store_at(&clock);
     let (session, _) = started(&store, None).await;
-    for _ in 0..=5 {
+    for _ in 0..5 {
         let held = store.changes("dies", Duration::ZERO).await.unwrap();
         assert_eq!(held.len(), 1);
         clock.fetch_add(60, Relaxed);
@@ -186,7 +186,10 @@ async fn a_change_handed_out_too_often_is_settled_before_the_last_look() {
     let coordinator = coordinator(&store);
     assert_eq!(coordinator.follow_feed(Duration::ZERO).await.unwrap(), 1);
     assert_eq!(coordinator.totals().given_up, 1);
-    assert_eq!(coordinator.totals().lag_ms, 360_000);
+    assert_eq!(coordinator.totals().lag_ms, 300_000);
+    let dead = store.letters(None, 10).await.unwrap();
+    assert_eq!((dead.total, dead.letters[0].delivered), (1, 6));
+    assert_eq!(dead.letters[0].session, session.as_str());
     let derived = store.facts(&session).await.unwrap().session.derived;
     assert!(derived.is_some(), "the last look is still made");
     clock.fetch_add(60, Relaxed);

@@ -3,6 +3,7 @@
 pub mod observe;
 
 pub mod memory;
+pub mod operate;
 pub mod redis;
 pub mod retain;
 pub mod standing;
@@ -23,6 +24,7 @@ use crate::index::Index;
 use crate::model::{Derived, FeedEntry, Rollup, Run, Session, SessionFacts, Update, Worker};
 
 pub use observe::{MAX_ANOMALIES, Observe};
+pub use operate::Operate;
 pub use standing::{Kept, Speaker, Standing};
 
 /// Runs kept of a bot, over all partitions about 16 times as many in Redis: only the latest are read.
@@ -81,7 +83,8 @@ pub trait Read: Write {
     async fn now(&self) -> Result<Timestamp>;
     /// Hints of changes, from now on.
     fn updates(&self) -> broadcast::Receiver<Update>;
-    /// Whether the store takes writes now; the error says why not.
+    /// Whether the store takes writes now, on every server of it; the error says why not. Asked often,
+    /// it writes once a second at most.
     async fn check(&self) -> Result<()>;
     /// The store's address for people, without secrets: `memory`, `redis://host:6379`.
     fn address(&self) -> String;
@@ -89,7 +92,7 @@ pub trait Read: Write {
 
 /// What a coordinator does with it.
 #[async_trait]
-pub trait Maintain: retain::Retain + Standing + Observe {
+pub trait Maintain: retain::Retain + Standing + Observe + Operate {
     /// Changes to look at: those of dead coordinators first, then new ones; waits up to `wait`.
     async fn changes(&self, consumer: &str, wait: Duration) -> Result<Vec<FeedEntry>>;
     /// Takes entries off the feed.
@@ -125,6 +128,9 @@ pub struct OpenOptions {
     pub namespace: String,
     /// Memory for folded sessions, in bytes.
     pub fold_bytes: u64,
+    /// Whether it creates the fleet and loads functions where they are missing, as coordinators and
+    /// dashboards do; who only looks what is there does not.
+    pub keeps: bool,
 }
 
 impl Default for OpenOptions {
@@ -133,6 +139,7 @@ impl Default for OpenOptions {
             partitions: Partitions::DEFAULT,
             namespace: DEFAULT_NAMESPACE.to_owned(),
             fold_bytes: DEFAULT_FOLD_BYTES,
+            keeps: true,
         }
     }
 }

@@ -6,6 +6,8 @@ mod settings;
 
 mod watching;
 
+mod operating;
+
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

@@ -50,6 +50,8 @@ mod workers;
 
 mod feed;
 
+mod dead;
+
 mod derived;
 
 mod standing;
@@ -70,6 +72,7 @@ async fn every_law_holds_in_a_cluster() {
     sequences::on_cluster(&cluster).await;
     workers::on_cluster(&cluster).await;
     feed::on_cluster(&cluster).await;
+    dead::on_cluster(&cluster).await;
     derived::on_cluster(&cluster).await;
     standing::on_cluster(&cluster).await;
     retention::on_cluster(&cluster).await;

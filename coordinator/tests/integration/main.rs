@@ -25,6 +25,10 @@ mod topologies;
 
 mod secured;
 
+mod guarded;
+
+mod operating;
+
 mod process;
 
 mod cli;

@@ -33,6 +33,8 @@ pub(crate) mod report;
 
 pub(crate) mod observed;
 
+pub(crate) mod dead;
+
 use std::convert::Infallible;
 
 use serde::Serialize;
@@ -85,6 +87,7 @@ const ENDPOINTS: &[(&str, &str)] = &[
         "GET /api/v1/sessions/{id}/findings/{fingerprint}",
         "one finding",
     ),
+    ("GET /api/v1/dead", "dead letters; after, limit"),
     ("GET /api/v1/health", "the fleet's health"),
     ("GET /api/v1/health/tiers/{tier}", "a tier's health"),
     ("GET /api/v1/health/bots/{bot}", "a bot's health"),
@@ -113,6 +116,8 @@ pub fn routes(context: &Context) -> BoxedFilter<(Response,)> {
         .or(findings::routes(context))
         .unify()
         .or(observed::routes(context))
+        .unify()
+        .or(dead::routes(context))
         .unify()
         .or(health::routes(context))
         .unify()

@@ -28,6 +28,12 @@ mod workers;
 
 mod watch;
 
+mod dead;
+
+mod doctor;
+
+mod acl;
+
 mod token;
 
 mod shell;
@@ -116,6 +122,15 @@ enum Command {
     /// Shows the fleet live on the terminal, or writes a line a change
     #[command(after_help = after(watch::EXAMPLES))]
     Watch(watch::Watch),
+    /// Lists what nobody could read or settle; puts it back, or throws it away
+    #[command(after_help = after(dead::EXAMPLES))]
+    Dead(dead::Dead),
+    /// Says what is wrong with a fleet and its servers, and what to do
+    #[command(after_help = after(doctor::EXAMPLES))]
+    Doctor(doctor::Doctor),
+    /// Writes users for Redis, each with what it needs and no more
+    #[command(after_help = after(acl::EXAMPLES))]
+    Acl(acl::Acl),
     /// Makes tokens for those who may ask a dashboard
     #[command(after_help = after(token::EXAMPLES))]
     Token(token::Token),
@@ -144,6 +159,9 @@ impl Command {
             Self::Bots(bots) => end(bots.run().await),
             Self::Workers(workers) => end(workers.run().await),
             Self::Watch(watch) => end(watch.run().await),
+            Self::Dead(dead) => end(dead.run().await),
+            Self::Doctor(doctor) => end(doctor.run().await),
+            Self::Acl(acl) => end(acl.run()),
             Self::Token(token) => end(token.run()),
             Self::Completions(completions) => end(completions.run(Cli::command())),
             Self::Man(man) => end(man.run(Cli::command())),

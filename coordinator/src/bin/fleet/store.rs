@@ -66,6 +66,18 @@ impl StoreArgs {
     /// # Errors
     /// `Error::Invalid` naming the setting, where it is from, and what is allowed.
     pub(crate) fn target(&self) -> Result<Target> {
+        self.target_that(true)
+    }
+
+    /// The same, whose store is left as it is: not even functions are loaded where they are missing.
+    ///
+    /// # Errors
+    /// As [`StoreArgs::target`].
+    pub(crate) fn untouched(&self) -> Result<Target> {
+        self.target_that(false)
+    }
+
+    fn target_that(&self, keeps: bool) -> Result<Target> {
         let settled = self.settle(|name| std::env::var(name).ok())?;
         let address = settled.store.as_deref().unwrap_or(DEFAULT_STORE);
         if address == "memory" {
@@ -76,7 +88,10 @@ impl StoreArgs {
             ));
         }
         if address.starts_with("redis") {
-            let mut options = OpenOptions::default();
+            let mut options = OpenOptions {
+                keeps,
+                ..OpenOptions::default()
+            };
             if let Some(namespace) = settled.namespace {
                 options.namespace = namespace;
             }

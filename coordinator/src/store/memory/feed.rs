@@ -145,10 +145,17 @@ impl Feed {
     /// Takes entries off; those taken over by somebody else stay.
     pub(super) fn settle(&mut self, entries: &[FeedEntry]) {
         for entry in entries {
-            let held = self.held.get(&entry.session);
-            if held.is_some_and(|held| held.receipt.to_string() == entry.receipt) {
-                self.held.remove(&entry.session);
-            }
+            self.settle_one(entry);
         }
+    }
+
+    /// Takes an entry off, unless it was taken over by somebody else; says whether it did.
+    pub(super) fn settle_one(&mut self, entry: &FeedEntry) -> bool {
+        let held = self.held.get(&entry.session);
+        let ours = held.is_some_and(|held| held.receipt.to_string() == entry.receipt);
+        if ours {
+            self.held.remove(&entry.session);
+        }
+        ours
     }
 }

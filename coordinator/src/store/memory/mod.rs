@@ -10,6 +10,7 @@
 //! small lock, in the order in which it was applied; what bots write is acknowledged when it is in
 //! the journal's file. What coordinators compute is not waited for: lost, it is computed again.
 
+mod dead;
 mod execution;
 mod feed;
 mod image;
@@ -103,10 +104,11 @@ impl MemoryStore {
         if applied.answer.duplicate {
             return Ok(applied.answer);
         }
-        let unreadable = add(index, batch, bodies, &applied.answer, now);
+        let (unreadable, reason) = add(index, batch, bodies, &applied.answer, now);
         index.set_rules(applied.rules);
-        if unreadable > 0 {
-            self.state().quarantine(&batch.session, unreadable);
+        if !unreadable.is_empty() {
+            let mut state = self.state();
+            state.quarantine(&batch.session, &batch.bot, &unreadable, reason, now);
         }
         Ok(applied.answer)
     }
@@ -254,28 +256,29 @@ fn encode(batch: &Batch) -> Result<Vec<Vec<u8>>> {
     Ok(bodies)
 }
 
-/// Indexes what the session did not have; says how many the index could not read.
+/// Indexes what the session did not have; answers what the index could not read, and why.
 fn add(
     index: &mut Index,
     batch: &Batch,
     bodies: &[Vec<u8>],
     answer: &PushAnswer,
     now: Timestamp,
-) -> u64 {
-    let mut unreadable = 0;
+) -> (Vec<Vec<u8>>, String) {
+    let (mut unreadable, mut reason) = (Vec::new(), String::new());
     for (position, body) in (0..).zip(bodies) {
         if answer.known.binary_search(&position).is_ok() {
             continue;
         }
         if let Err(error) = index.add(&batch.bot, now, body) {
             tracing::error!(session = %batch.session, position, %error, "a finding accepted could not be indexed");
-            unreadable += 1;
+            unreadable.push(body.clone());
+            reason = error.to_string();
         }
     }
     for again in &batch.again {
         index.again(again);
     }
-    unreadable
+    (unreadable, reason)
 }
 
 #[async_trait]

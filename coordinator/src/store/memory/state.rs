@@ -12,6 +12,7 @@ use fleet_worker_sdk::{
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
+use super::dead::Dead;
 use super::execution::{after, receiving};
 use super::feed::Feed;
 use super::observe::Observed;
@@ -42,6 +43,7 @@ pub(super) struct State {
     pub(super) baselines: HashMap<Scope, SessionId>,
     pub(super) rollup: Rollups,
     pub(super) feed: Feed,
+    pub(super) dead: Dead,
     pub(super) standing: Last,
     pub(super) observed: Observed,
 }
@@ -69,6 +71,7 @@ impl State {
             baselines: HashMap::new(),
             rollup: Rollups::default(),
             feed: Feed::new(fed),
+            dead: Dead::default(),
             standing: Last::default(),
             observed: Observed::default(),
         }
@@ -376,11 +379,29 @@ impl State {
         Ok(Applied { answer, rules })
     }
 
-    /// Notes that findings counted could not be indexed.
-    pub(super) fn quarantine(&mut self, session: &SessionId, findings: u64) {
+    /// Counts findings as quarantined: acknowledged, and not in the index.
+    pub(super) fn hold_back(&mut self, session: &SessionId, findings: u64) {
         if let Some(stored) = self.sessions.get_mut(session) {
             stored.session.quarantined += findings;
         }
+    }
+
+    /// Counts findings as quarantined no more, which changes the session.
+    pub(super) fn release(
+        &mut self,
+        session: &SessionId,
+        findings: u64,
+        now: Timestamp,
+    ) -> Result<()> {
+        let stored = self.session_mut(session)?;
+        let left = stored.session.quarantined.saturating_sub(findings);
+        stored.session.quarantined = left;
+        self.touch(session, now).map(drop)
+    }
+
+    /// How many partitions there are.
+    pub(super) fn partitions(&self) -> u16 {
+        self.partitions.count()
     }
 
     /// The last sequence number applied of a producer in the session's partition.

@@ -12,11 +12,12 @@ use fleet_worker_sdk::transport::redis::{Connection, RedisLink};
 use fleet_worker_sdk::{Partition, Partitions, Result, SessionId};
 use futures_util::future::try_join_all;
 use redis::streams::{StreamAutoClaimReply, StreamId, StreamPendingCountReply, StreamReadReply};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 use tokio::time::Instant;
 
 use spread::Spread;
 
+use super::{dead, rights};
 use crate::model::FeedEntry;
 
 /// Entries read at once: they are coalesced by session, so more only saves round trips.
@@ -28,9 +29,14 @@ const TAKEOVER_AFTER: Duration = Duration::from_secs(30);
 /// How often to look for such entries.
 const TAKEOVER_EVERY: Duration = Duration::from_secs(10);
 
+/// Why an entry is dead that cannot be read.
+const NO_SESSION: &str = "it names no session of its partition";
+
 /// The feed, as one consumer sees it.
 pub(super) struct Feed {
     link: Arc<RedisLink>,
+    /// Set once the user is known to have a coordinator's rights.
+    allowed: OnceCell<()>,
     reader: Mutex<Reader>,
 }
 
@@ -55,6 +61,7 @@ impl Feed {
     pub(super) fn new(link: Arc<RedisLink>) -> Self {
         Self {
             link,
+            allowed: OnceCell::new(),
             reader: Mutex::default(),
         }
     }
@@ -62,6 +69,12 @@ impl Feed {
     /// Entries of dead coordinators first, then new ones; waits up to `wait` for one.
     pub(super) async fn next(&self, consumer: &str, wait: Duration) -> Result<Vec<FeedEntry>> {
         let partitions = self.link.partitions().await?;
+        let needed = || async {
+            self.link
+                .demand(&rights::coordinator(self.link.keys()))
+                .await
+        };
+        self.allowed.get_or_try_init(needed).await?;
         let mut reader = self.reader.lock().await;
         if reader
             .last_takeover
@@ -101,9 +114,9 @@ impl Feed {
                 empty.insert(self.link.dedicated(MAX_BLOCK).await?)
             }
         };
-        let feeds: Vec<String> = partitions
+        let feeds: Vec<(Partition, String)> = partitions
             .iter()
-            .map(|partition| self.link.keys().feed(partition))
+            .map(|partition| (partition, self.link.keys().feed(partition)))
             .collect();
         read_group(&self.link, connection, consumer, &feeds, block).await
     }
@@ -128,12 +141,7 @@ impl Feed {
             if !reply.claimed.is_empty() {
                 let times = self.deliveries(partition, consumer).await?;
                 let redelivered = |id: &str| times.get(id).copied().unwrap_or(1);
-                taken.extend(
-                    reply
-                        .claimed
-                        .iter()
-                        .filter_map(|id| entry(id, redelivered(&id.id))),
-                );
+                taken.extend(readable(&self.link, partition, &reply.claimed, redelivered).await?);
             }
         }
         Ok(taken)
@@ -199,7 +207,7 @@ async fn read_group(
     link: &RedisLink,
     connection: &mut Connection,
     consumer: &str,
-    feeds: &[String],
+    feeds: &[(Partition, String)],
     block: Duration,
 ) -> Result<Vec<FeedEntry>> {
     let mut command = redis::cmd("XREADGROUP");
@@ -207,7 +215,10 @@ async fn read_group(
     command.arg("COUNT").arg(COUNT);
     // 0 would block for ever.
     command.arg("BLOCK").arg(block.as_millis().max(1) as u64);
-    command.arg("STREAMS").arg(feeds);
+    command.arg("STREAMS");
+    for (_, feed) in feeds {
+        command.arg(feed);
+    }
     for _ in feeds {
         command.arg(">");
     }
@@ -216,13 +227,48 @@ async fn read_group(
         .await
         .map_err(|error| link.explain(&error))?;
     let streams = reply.map(|reply| reply.keys).unwrap_or_default();
-    let ids = streams.iter().flat_map(|stream| &stream.ids);
-    Ok(ids.filter_map(|id| entry(id, 0)).collect())
+    let mut entries = Vec::new();
+    for stream in streams {
+        let feed = feeds.iter().find(|(_, key)| *key == stream.key);
+        if let Some((partition, _)) = feed {
+            entries.extend(readable(link, *partition, &stream.ids, |_| 0).await?);
+        }
+    }
+    Ok(entries)
 }
 
-fn entry(id: &StreamId, redelivered: u32) -> Option<FeedEntry> {
+/// The entries that name a session of their partition. The others will never be of use to anybody,
+/// and go to the dead letters.
+async fn readable(
+    link: &RedisLink,
+    partition: Partition,
+    ids: &[StreamId],
+    redelivered: impl Fn(&str) -> u32,
+) -> Result<Vec<FeedEntry>> {
+    let (mut entries, mut unreadable) = (Vec::new(), Vec::new());
+    for id in ids {
+        match entry(id, partition, redelivered(&id.id)) {
+            Some(entry) => entries.push(entry),
+            None => unreadable.push(id.id.as_str()),
+        }
+    }
+    if !unreadable.is_empty() {
+        tracing::error!(
+            partition = partition.0,
+            entries = unreadable.len(),
+            "changes name no session of their partition and go to the dead letters"
+        );
+        dead::give_up_in(link, partition, &unreadable, NO_SESSION).await?;
+    }
+    Ok(entries)
+}
+
+fn entry(id: &StreamId, partition: Partition, redelivered: u32) -> Option<FeedEntry> {
     let session: String = id.get("s")?;
     let session = SessionId::new(session).ok()?;
+    if session.partition() != partition {
+        return None;
+    }
     Some(FeedEntry {
         receipt: id.id.clone(),
         session,

@@ -5,15 +5,22 @@ mod parse;
 mod fold;
 
 mod backlog;
+mod dead;
 mod feed;
 
 mod maintain;
 
 mod observe;
 
+mod operate;
+
+mod probe;
+
 mod read;
 
 mod retain;
+
+pub(crate) mod rights;
 
 mod runs;
 
@@ -44,12 +51,13 @@ const UPDATES_BUFFERED: usize = 1_024;
 const REPOSITORIES: u64 = 10_000;
 
 /// The functions that coordinators and dashboards call, as a Redis library.
-fn library() -> String {
+pub(crate) fn library() -> String {
     [
         "#!lua name=fleet_coordinator_1\n",
         COMMON,
         include_str!("functions/read.lua"),
         include_str!("functions/maintain.lua"),
+        include_str!("functions/dead.lua"),
         include_str!("functions/drop.lua"),
         include_str!("functions/standing.lua"),
         include_str!("functions/observe.lua"),
@@ -67,22 +75,26 @@ pub struct RedisStore {
     runs: runs::Runs,
     /// Repositories of sessions computed lately.
     repositories: moka::sync::Cache<SessionId, Repository>,
+    probe: probe::Probe,
     updates: broadcast::Sender<Update>,
     _listener: DropGuard,
 }
 
 impl RedisStore {
-    /// Opens the fleet at `address`; creates it, and loads its functions, as soon as Redis answers.
+    /// Opens the fleet at `address`; creates it, and loads its functions, as soon as Redis answers
+    /// and unless told not to.
     ///
     /// # Errors
     /// `Error::Invalid` when the address or the namespace cannot be read.
     pub fn open(address: &str, options: &OpenOptions) -> Result<Arc<Self>> {
-        let keeper = Keeper {
-            libraries: vec![LIBRARY.to_owned(), library()],
-            partitions: options.partitions,
-        };
-        let link =
-            Arc::new(RedisLink::new(address, Keys::new(&options.namespace)?)?.keeping(keeper));
+        let mut link = RedisLink::new(address, Keys::new(&options.namespace)?)?;
+        if options.keeps {
+            link = link.keeping(Keeper {
+                libraries: vec![LIBRARY.to_owned(), library()],
+                partitions: options.partitions,
+            });
+        }
+        let link = Arc::new(link);
         let (updates, _) = broadcast::channel(UPDATES_BUFFERED);
         let stop = CancellationToken::new();
         tokio::spawn(updates::listen(
@@ -96,6 +108,7 @@ impl RedisStore {
             feed: feed::Feed::new(Arc::clone(&link)),
             runs: runs::Runs::new(Arc::clone(&link)),
             repositories: moka::sync::Cache::new(REPOSITORIES),
+            probe: probe::Probe::default(),
             link,
             updates,
             _listener: stop.drop_guard(),

@@ -317,14 +317,7 @@ impl Read for RedisStore {
     }
 
     async fn check(&self) -> Result<()> {
-        self.link.partitions().await?;
-        let mut command = redis::cmd("HSET");
-        command
-            .arg(self.keys().meta())
-            .arg("checked")
-            .arg(Timestamp::now().as_millisecond());
-        let _new: u32 = self.link.call(&command).await?;
-        Ok(())
+        self.probe.check(&self.link).await
     }
 
     fn address(&self) -> String {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use redis::aio::{ConnectionLike, MultiplexedConnection, PubSub};
 use redis::cluster::{ClusterClient, ClusterClientBuilder, ClusterConfig};
 use redis::cluster_async::ClusterConnection;
+use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo};
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, IntoConnectionInfo, Pipeline,
@@ -129,6 +130,20 @@ impl Door {
     /// Whether keys of different slots are on different servers.
     pub(super) fn is_cluster(&self) -> bool {
         matches!(self, Self::Cluster { .. })
+    }
+}
+
+impl Connection {
+    /// Asks every master; answers by their addresses, or with one answer of an only server.
+    pub(super) async fn ask_masters(&mut self, command: &Cmd) -> RedisResult<Value> {
+        match self {
+            Self::Single(connection) => command.query_async(connection).await,
+            Self::Cluster(connection) => {
+                let masters = MultipleNodeRoutingInfo::AllMasters;
+                let routing = RoutingInfo::MultiNode((masters, None));
+                connection.route_command(command.clone(), routing).await
+            }
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The connections to a Redis fleet, and what its answers mean.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use deadpool::managed::Object;
@@ -14,6 +14,7 @@ use super::address::Address;
 use super::circuit::Circuit;
 use super::connect::{CALL_TIMEOUT, Connection, Door};
 use super::pool::{self, Lent, Pool};
+use super::rights::{self, Probe};
 use crate::error::{Error, Result};
 use crate::ids::Partitions;
 use crate::keys::{Keys, SCHEMA_VERSION};
@@ -27,6 +28,8 @@ pub struct RedisLink {
     address: String,
     partitions: OnceCell<Partitions>,
     keeper: Option<Keeper>,
+    /// The latest refusal to write that a caller met; none since [`RedisLink::forgive`].
+    refused: Mutex<Option<Error>>,
 }
 
 impl fmt::Debug for RedisLink {
@@ -80,6 +83,7 @@ impl RedisLink {
             address: address.to_string(),
             partitions: OnceCell::new(),
             keeper: None,
+            refused: Mutex::default(),
         })
     }
 
@@ -93,12 +97,24 @@ impl RedisLink {
     /// Creates the fleet if there is none, and loads the functions, for a link that
     /// [keeps](RedisLink::keeping) it.
     ///
+    /// A user that may not load functions (a dashboard's) leaves that to coordinators.
+    ///
     /// # Errors
     /// As [`RedisLink::call`].
     pub async fn prepare(&self) -> Result<()> {
         let Some(keeper) = &self.keeper else {
             return Ok(());
         };
+        match self.create(keeper).await {
+            Err(Error::Incompatible { why }) => {
+                tracing::debug!(%why, "the fleet is created, and its functions are loaded, by others");
+                Ok(())
+            }
+            created => created,
+        }
+    }
+
+    async fn create(&self, keeper: &Keeper) -> Result<()> {
         self.load(keeper).await?;
         let mut create = redis::pipe();
         let meta = self.keys.meta();
@@ -137,7 +153,11 @@ impl RedisLink {
         let answer = match (self.ask(command).await?, &self.keeper) {
             (Err(error), Some(keeper)) if is_missing_function(&error) => {
                 tracing::warn!("the fleet's functions were not loaded; loading them");
-                self.load(keeper).await?;
+                match self.load(keeper).await {
+                    // This user may not load them: what it waits for is a coordinator.
+                    Err(Error::Incompatible { .. }) => return Err(self.explain(&error)),
+                    loaded => loaded?,
+                }
                 self.ask(command).await?
             }
             (answer, _) => answer,
@@ -259,10 +279,57 @@ impl RedisLink {
         Ok(*asked)
     }
 
+    /// Asks whether the Redis user may run every one of `probes`.
+    ///
+    /// # Errors
+    /// [`Error::Incompatible`] naming the first that it may not; else as [`RedisLink::call`].
+    pub async fn demand(&self, probes: &[Probe]) -> Result<()> {
+        self.greet(probes).await.map(drop)
+    }
+
+    /// The schema and the partitions of the fleet, for a user with these rights.
+    async fn greet(&self, probes: &[Probe]) -> Result<(u32, u16)> {
+        let mut call = super::fcall_ro("fleet_hello_1", &[self.keys.meta()]);
+        for probe in probes {
+            call.arg(probe.len()).arg(probe);
+        }
+        self.call(&call).await
+    }
+
+    /// Asks each master; answers by address.
+    ///
+    /// # Errors
+    /// As [`RedisLink::call`], of the first that fails.
+    pub async fn on_masters(&self, command: &Cmd) -> Result<Vec<(String, Value)>> {
+        let mut connection = self.dedicated(Duration::ZERO).await?;
+        let answer = connection.ask_masters(command).await;
+        match answer.map_err(|error| self.explain(&error))? {
+            Value::Map(nodes) if self.is_cluster() => nodes
+                .into_iter()
+                .map(|(node, answer)| {
+                    let node = redis::from_redis_value(node).map_err(Error::protocol)?;
+                    Ok((node, answer))
+                })
+                .collect(),
+            one => Ok(vec![(self.address.clone(), one)]),
+        }
+    }
+
+    /// Why a write was refused since this was [last asked to forget](RedisLink::forgive); none
+    /// when none was.
+    pub fn refusal(&self) -> Option<Error> {
+        let refused = self.refused.lock();
+        refused.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Forgets that a write was refused, before the next is tried.
+    pub fn forgive(&self) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     async fn hello(&self) -> Result<Partitions> {
         self.prepare().await?;
-        let call = super::fcall("fleet_hello_1", &[self.keys.meta()]);
-        let (schema, partitions): (u32, u16) = self.call(&call).await?;
+        let (schema, partitions) = self.greet(&rights::worker(&self.keys)).await?;
         if schema != SCHEMA_VERSION {
             return Err(Error::Incompatible {
                 why: format!(
@@ -280,8 +347,18 @@ impl RedisLink {
         }
     }
 
-    /// What a Redis error means to a caller.
+    /// What a Redis error means to a caller. A refusal to write is [kept](RedisLink::refusal).
     pub fn explain(&self, error: &RedisError) -> Error {
+        let explained = self.meaning(error);
+        let read_only = error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly);
+        if read_only || matches!(explained, Error::Full { .. }) {
+            let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+            *refused = Some(explained.clone());
+        }
+        explained
+    }
+
+    fn meaning(&self, error: &RedisError) -> Error {
         let detail = error.detail().unwrap_or_default();
         match error.kind() {
             ErrorKind::Extension => self.explain_code(error.code().unwrap_or_default(), detail),

@@ -12,6 +12,8 @@ mod link;
 
 mod batch;
 
+pub mod rights;
+
 pub mod stored;
 
 use std::collections::HashMap;

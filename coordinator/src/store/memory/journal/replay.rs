@@ -75,12 +75,15 @@ fn one(state: &mut State, stored: Stored) -> Result<()> {
             if applied.answer.duplicate {
                 return Ok(());
             }
-            with_index(state, &batch.session, |index| {
-                let unreadable = super::super::add(index, &batch, &bodies, &applied.answer, at);
+            let (unreadable, reason) = with_index(state, &batch.session, |index| {
+                let left = super::super::add(index, &batch, &bodies, &applied.answer, at);
                 index.set_rules(applied.rules);
-                unreadable
-            })
-            .map(|unreadable| state.quarantine(&batch.session, unreadable))
+                left
+            })?;
+            if !unreadable.is_empty() {
+                state.quarantine(&batch.session, &batch.bot, &unreadable, reason, at);
+            }
+            Ok(())
         }
         Stored::Arrived(arrived, bodies) => arrive(state, &arrived, &bodies),
         Stored::Other(entry) => other(state, entry),

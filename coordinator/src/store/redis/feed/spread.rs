@@ -90,7 +90,7 @@ impl Reader {
     async fn read(&self, backoff: &mut Backoff) -> Result<()> {
         create_group(&self.link, self.partition).await?;
         let mut connection = self.link.dedicated(MAX_BLOCK).await?;
-        let feed = [self.link.keys().feed(self.partition)];
+        let feed = [(self.partition, self.link.keys().feed(self.partition))];
         loop {
             let read = read_group(
                 &self.link,

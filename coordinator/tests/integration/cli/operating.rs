@@ -1,0 +1,89 @@
+//! What operators run: dead letters, the doctor, access lists.
+
+use fleet_coordinator::store::{OpenOptions, open};
+
+use super::Site;
+use crate::support::{Hand, next_changes};
+
+#[tokio::test]
+async fn dead_letters_are_listed_shown_requeued_and_dropped() {
+    let site = Site::new().await;
+    let store = open(&site.server.url(), &OpenOptions::default()).unwrap();
+    Hand::started(&*store, "hypatia").await;
+    let entries = next_changes(&*store, "one").await;
+    store
+        .give_up(&entries[..1], "it fell\u{1b}[31m over")
+        .await
+        .unwrap();
+
+    let listed = site.fleet(&["dead", "--json"]).json();
+    assert_eq!(listed["total"], 1);
+    let id = listed["letters"][0]["id"].as_str().unwrap().to_owned();
+    let text = site.fleet(&["dead", "show", &id]).ok().out;
+    assert!(text.contains("it fell\\u{1b}[31m over"), "{text}");
+    assert!(text.contains("field s ("), "{text}");
+    site.fleet(&["dead", "drop", "--all"]).refused(64, "--yes");
+    site.fleet(&["dead", "show", "nonsense"])
+        .refused(64, "letter");
+    let moved = site.fleet(&["dead", "requeue", &id, "--json"]).json();
+    assert_eq!(moved["requeued"][0], id.as_str());
+    site.fleet(&["dead", "requeue", &id])
+        .refused(1, "there is no letter");
+
+    let again = next_changes(&*store, "two").await;
+    store.give_up(&again[..1], "x").await.unwrap();
+    site.fleet(&["dead", "drop", "--all", "--yes"]).ok();
+    assert!(site.fleet(&["dead"]).ok().out.contains("no dead letters"));
+}
+
+#[tokio::test]
+async fn the_doctor_ends_with_what_it_found() {
+    let site = Site::new().await;
+    let ill = site.fleet(&["doctor", "--json"]);
+    assert_eq!(ill.code, Some(1), "{}", ill.err);
+    let store = open(&site.server.url(), &OpenOptions::default()).unwrap();
+    Hand::started(&*store, "hypatia").await;
+    next_changes(&*store, "one").await;
+    let well = site.fleet(&["doctor", "--json"]).json();
+    assert_eq!(well["verdict"], "warn", "{well}");
+    let checks = well["checks"].as_array().unwrap();
+    assert!(
+        checks.iter().all(|check| check["verdict"] != "fail"),
+        "{well}"
+    );
+    let text = site.fleet(&["doctor"]).ok().out;
+    assert!(text.contains("appendonly yes"), "{text}");
+}
+
+#[tokio::test]
+async fn an_access_list_is_written_with_hashes_only() {
+    let site = Site::new().await;
+    let file = site.folder.path().join("password");
+    std::fs::write(&file, "hunter2\n").unwrap();
+    let file = file.to_str().unwrap();
+    let line = site
+        .fleet(&["acl", "worker", "--password-file", file])
+        .ok()
+        .out;
+    assert!(
+        line.starts_with("user fleet-worker reset on #f52fbd32"),
+        "{line}"
+    );
+    assert!(
+        !line.contains("hunter2") && line.lines().count() == 1,
+        "{line}"
+    );
+    let all = site.fleet(&["acl", "--namespace", "two"]).ok().out;
+    assert_eq!(all.lines().count(), 5);
+    assert!(
+        all.lines().skip(1).all(|line| line.contains(" reset off ")),
+        "{all}"
+    );
+    let set = site.fleet(&["acl", "admin", "--setuser"]).ok().out;
+    assert!(
+        set.starts_with("ACL SETUSER fleet-admin reset off "),
+        "{set}"
+    );
+    site.fleet(&["acl", "worker", "--hash", "xyz"])
+        .refused(64, "64 hexadecimal");
+}
