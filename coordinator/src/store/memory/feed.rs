@@ -1,6 +1,6 @@
 //! The feed: which sessions changed, handed to whoever asks until it is settled.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,14 +19,15 @@ const HOLD: SignedDuration = SignedDuration::from_secs(30);
 
 /// Changed sessions. Bounded by the number of sessions: one is queued once, and held once.
 pub(super) struct Feed {
-    queue: VecDeque<Waiting>,
-    queued: HashSet<SessionId>,
+    queue: VecDeque<(SessionId, Timestamp)>,
+    /// What waits, with the trace of the first of its changes that is part of one.
+    queued: HashMap<SessionId, Option<TraceContext>>,
     held: HashMap<SessionId, Held>,
     next_receipt: u64,
     fed: Arc<Notify>,
 }
 
-/// A change that waits.
+/// A change that is about to be held.
 struct Waiting {
     session: SessionId,
     changed: Timestamp,
@@ -45,7 +46,7 @@ impl Feed {
     pub(super) fn new(fed: Arc<Notify>) -> Self {
         Self {
             queue: VecDeque::new(),
-            queued: HashSet::new(),
+            queued: HashMap::new(),
             held: HashMap::new(),
             next_receipt: 1,
             fed,
@@ -54,12 +55,12 @@ impl Feed {
 
     /// Adds a change of `session`, unless one waits already; it is part of the task's trace.
     pub(super) fn add(&mut self, session: &SessionId, now: Timestamp) {
-        if self.queued.insert(session.clone()) {
-            self.queue.push_back(Waiting {
-                session: session.clone(),
-                changed: now,
-                trace: trace::current(),
-            });
+        let trace = trace::current();
+        if let Some(waiting) = self.queued.get_mut(session) {
+            *waiting = waiting.or(trace);
+        } else {
+            self.queued.insert(session.clone(), trace);
+            self.queue.push_back((session.clone(), now));
             self.fed.notify_waiters();
         }
     }
@@ -95,9 +96,13 @@ impl Feed {
             taken.push(self.hold(waiting, redelivered.saturating_add(1), now));
         }
         while taken.len() < MAX_TAKEN
-            && let Some(waiting) = self.queue.pop_front()
+            && let Some((session, changed)) = self.queue.pop_front()
         {
-            self.queued.remove(&waiting.session);
+            let waiting = Waiting {
+                trace: self.queued.remove(&session).flatten(),
+                session,
+                changed,
+            };
             taken.push(self.hold(waiting, 0, now));
         }
         taken
@@ -131,7 +136,7 @@ impl Feed {
     /// What is held or waits, as of `now`.
     pub(super) fn backlog(&self, now: Timestamp) -> Backlog {
         let held = self.held.values().map(|held| held.changed).min();
-        let waits = self.queue.front().map(|waiting| waiting.changed);
+        let waits = self.queue.front().map(|(_, changed)| *changed);
         let oldest = held.into_iter().chain(waits).min();
         let age = oldest.map(|changed| now.duration_since(changed));
         Backlog {

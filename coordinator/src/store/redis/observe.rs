@@ -34,12 +34,12 @@ impl Observe for RedisStore {
 
     async fn runs_since(&self, bot: &BotId, since: Timestamp) -> Result<Vec<Run>> {
         let partitions = self.link.partitions().await?;
-        let since = since.as_millisecond().max(0);
+        let from = since.as_millisecond().max(0);
         let read = partitions.iter().map(|partition| async move {
             let mut command = redis::cmd("XRANGE");
             command
                 .arg(self.keys().runs(partition, bot))
-                .arg(since)
+                .arg(from)
                 .arg("+");
             self.link
                 .call::<Vec<(String, parse::Fields)>>(&command)
@@ -48,6 +48,8 @@ impl Observe for RedisStore {
         let entries = try_join_all(read).await?.concat();
         let runs = entries.iter().map(|(id, fields)| parse::run(id, fields));
         let mut runs = runs.collect::<Result<Vec<_>>>()?;
+        // An entry is written a moment after what it tells of, maybe within the next millisecond.
+        runs.retain(|run| run.ended.as_millisecond() >= from);
         runs.sort_by_cached_key(Marker::of);
         Ok(runs)
     }
