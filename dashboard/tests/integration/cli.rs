@@ -33,7 +33,10 @@ struct Both {
 
 impl Both {
     async fn new() -> Self {
-        let store: SharedStore = Arc::new(MemoryStore::new(Partitions::DEFAULT));
+        Self::over(Arc::new(MemoryStore::new(Partitions::DEFAULT))).await
+    }
+
+    async fn over(store: SharedStore) -> Self {
         let context = Context::new(Arc::clone(&store), Settings::default()).unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
@@ -250,4 +253,23 @@ async fn both_ways_miss_the_same() {
             assert!(matches!(error, Error::NotFound { .. }), "{error}");
         }
     }
+}
+
+#[tokio::test]
+async fn dead_letters_are_listed_the_same_either_way() {
+    let store: SharedStore = Arc::new(MemoryStore::new(Partitions::DEFAULT));
+    let both = Both::over(Arc::clone(&store)).await;
+    let entries = store
+        .changes("one", std::time::Duration::ZERO)
+        .await
+        .unwrap();
+    let given_up = store.give_up(&entries, "it fell over").await.unwrap();
+    assert_eq!(given_up, 2, "both sessions have changed");
+    let (direct, http) = (&both.direct, &both.http);
+    let first = direct.letters(None, 1).await.unwrap();
+    assert_eq!((first.letters.len(), first.total), (1, 2));
+    same(Ok(first.clone()), http.letters(None, 1).await);
+    let after = Some(&first.letters[0].id);
+    let rest = same(direct.letters(after, 1).await, http.letters(after, 1).await);
+    assert_ne!(rest["letters"][0]["id"], first.letters[0].id.to_string());
 }
