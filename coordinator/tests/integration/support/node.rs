@@ -2,12 +2,16 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use fleet_worker_sdk::redis::aio::MultiplexedConnection;
-use fleet_worker_sdk::redis::{self, FromRedisValue};
+use fleet_worker_sdk::redis::{self, AsyncConnectionConfig, FromRedisValue};
 use tempfile::TempDir;
 
 use super::within;
+
+/// How long an answer may take: the library's half a second is short on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A process of Redis with a folder of its own; killed when dropped.
 pub(crate) struct Node {
@@ -60,7 +64,11 @@ impl Node {
 
     async fn connection(&self) -> redis::RedisResult<MultiplexedConnection> {
         let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.port))?;
-        client.get_multiplexed_async_connection().await
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(PATIENCE))
+            .set_response_timeout(Some(PATIENCE));
+        let connection = client.get_multiplexed_async_connection_with_config(&config);
+        connection.await
     }
 
     /// Asks it one thing.
@@ -78,7 +86,7 @@ impl Node {
     ) {
         within(async {
             while !self.ask(words).await.is_ok_and(|answer| right(&answer)) {
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
         })
         .await;
