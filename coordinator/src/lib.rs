@@ -5,6 +5,7 @@
 //! 1. [`model`]: what is read back from a store.
 //! 2. [`index`]: a session's findings in memory; [`series`]: what a bot usually does; [`history`]: how a
 //!    score went; [`health`], [`lifecycle`], [`retention`], [`anomaly`], [`alert`], [`summary`], [`report`]: pure functions of stored state and time.
+//!    [`context`]: one analysis in this process alone, from all of these.
 //! 3. [`store`]: the traits and the two stores, embedded and Redis; [`acl`]: who may do what in Redis;
 //!    [`doctor`]: what is wrong with a store; [`place`]: where a report belongs;
 //!    [`import`]: a report into one.
@@ -32,6 +33,8 @@ pub mod alert;
 
 pub mod report;
 pub mod summary;
+
+pub mod context;
 
 pub mod store;
 

@@ -187,7 +187,10 @@ impl Fleet {
     #[inline]
     pub(super) fn may_start(&self, place: usize, settled: &Set) -> bool {
         let gate = !self.finishers.contains(place) || self.verifiers.within(settled);
-        gate && self.needs.get(place).is_none_or(|needs| needs.within(settled))
+        gate && self
+            .needs
+            .get(place)
+            .is_none_or(|needs| needs.within(settled))
     }
 }
 

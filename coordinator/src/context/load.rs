@@ -85,7 +85,10 @@ impl Sums {
 
     #[inline]
     pub(super) fn of(&self, severity: Severity) -> u64 {
-        self.open.get(severity as usize).copied().unwrap_or_default()
+        self.open
+            .get(severity as usize)
+            .copied()
+            .unwrap_or_default()
     }
 
     pub(super) fn tally(&self) -> Tally {

@@ -187,7 +187,10 @@ impl Context {
 
     /// Findings in a category, in order of arrival.
     #[inline]
-    pub fn by_category<'a>(&'a self, category: &str) -> impl ExactSizeIterator<Item = Entry<'a>> + use<'a> {
+    pub fn by_category<'a>(
+        &'a self,
+        category: &str,
+    ) -> impl ExactSizeIterator<Item = Entry<'a>> + use<'a> {
         self.named(Kind::Category, category)
     }
 

@@ -14,7 +14,7 @@ fn is_hidden(c: char) -> bool {
 const REPLACEMENT: &str = "\u{fffd}";
 
 /// Appends `text` for HTML text and quoted attributes. Line ends and tabs stay.
-pub(super) fn html(out: &mut String, text: &str) {
+pub(crate) fn html(out: &mut String, text: &str) {
     replace(out, text, |_, c, _| match c {
         '&' => Some("&amp;"),
         '<' => Some("&lt;"),
@@ -29,7 +29,7 @@ pub(super) fn html(out: &mut String, text: &str) {
 /// Appends `text` for a cell of a Markdown table, on one line, with nothing in it that Markdown or
 /// HTML gives a meaning to: markup characters become entities, which no parser takes for markup.
 /// (A backslash before a pipe would undo an escape by backslash.)
-pub(super) fn markdown(out: &mut String, text: &str) {
+pub(crate) fn markdown(out: &mut String, text: &str) {
     replace(out, text, |before, c, next| match c {
         '\n' | '\r' | '\t' => Some(" "),
         '&' => Some("&amp;"),

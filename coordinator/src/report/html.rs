@@ -2,22 +2,35 @@
 
 use std::fmt::Write as _;
 
-use super::{ReportHead, escape, facts, footer, place, score, status, tally};
+use super::{Line, ReportHead, escape, facts, footer, score, status, tally};
 use crate::health::Health;
-use crate::index::{Cursor, FindingView};
+use crate::index::Cursor;
 
 /// System fonts and colours; both schemes keep a contrast of 4.5 to 1 or more.
 const STYLE: &str = include_str!("report.css");
 
-pub(super) fn begin(head: &ReportHead) -> String {
-    let mut out = String::from("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">");
+/// Appends all up to the heading.
+pub(crate) fn open(out: &mut String, repository: &str) {
+    out.push_str("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">");
     out.push_str("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
     // Nothing in the page loads or runs anything; this holds even if an escape failed.
     out.push_str("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">");
-    let repository = head.facts.session.repository.as_str();
-    element(&mut out, "title", &format!("Findings of {repository}"));
-    let _ = write!(out, "<style>{STYLE}</style></head>\n<body><main>");
-    element(&mut out, "h1", &format!("Findings of {repository}"));
+    out.push_str("<title>Findings of ");
+    escape::html(out, repository);
+    for part in ["</title><style>", STYLE, "</style></head>\n<body><main>"] {
+        out.push_str(part);
+    }
+    out.push_str("<h1>Findings of ");
+    escape::html(out, repository);
+    out.push_str("</h1>");
+}
+
+/// What stands above the findings.
+pub(crate) const FINDINGS: &str = "<h2>Findings</h2><table><thead><tr><th scope=\"col\">Severity<th scope=\"col\">Rule<th scope=\"col\">Place<th scope=\"col\">Message<th scope=\"col\">Bot</tr></thead><tbody>\n";
+
+pub(super) fn begin(head: &ReportHead) -> String {
+    let mut out = String::new();
+    open(&mut out, head.facts.session.repository.as_str());
     out.push_str("<dl>");
     for (label, text) in facts(head) {
         element(&mut out, "dt", label);
@@ -36,10 +49,7 @@ pub(super) fn begin(head: &ReportHead) -> String {
     }
     out.push_str("</ul>\n");
     bots(&mut out, head);
-    out.push_str(
-        "<h2>Findings</h2><table><thead><tr><th scope=\"col\">Severity<th scope=\"col\">Rule",
-    );
-    out.push_str("<th scope=\"col\">Place<th scope=\"col\">Message<th scope=\"col\">Bot</tr></thead><tbody>\n");
+    out.push_str(FINDINGS);
     out
 }
 
@@ -81,24 +91,22 @@ fn bots(out: &mut String, head: &ReportHead) {
     out.push_str("</tbody></table>\n");
 }
 
-pub(super) fn row(out: &mut String, view: &FindingView) {
-    let finding = &view.identified.finding;
-    let severity = if view.suppressed {
-        "suppressed"
-    } else {
-        view.severity.as_str()
-    };
+pub(crate) fn row(out: &mut String, line: &Line<'_>) {
+    let severity = line.severity;
     for part in ["<tr><td class=\"", severity, "\">", severity, "</td>"] {
         out.push_str(part);
     }
-    element(out, "td", &finding.rule_id);
-    element(out, "td", &place(view));
-    element(out, "td", &finding.message);
-    element(out, "td", view.bot.as_str());
+    element(out, "td", line.rule);
+    out.push_str("<td>");
+    line.place(out, escape::html);
+    out.push_str("</td>");
+    element(out, "td", line.message);
+    element(out, "td", line.bot);
     out.push_str("</tr>\n");
 }
 
-fn element(out: &mut String, name: &str, text: &str) {
+/// Appends an element and its text.
+pub(crate) fn element(out: &mut String, name: &str, text: &str) {
     for part in ["<", name, ">"] {
         out.push_str(part);
     }

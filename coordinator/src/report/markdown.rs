@@ -2,9 +2,13 @@
 
 use std::fmt::Write as _;
 
-use super::{ReportHead, escape, facts, footer, place, score, status, tally};
+use super::{Line, ReportHead, escape, facts, footer, score, status, tally};
 use crate::health::Health;
-use crate::index::{Cursor, FindingView};
+use crate::index::Cursor;
+
+/// What stands above the findings.
+pub(crate) const FINDINGS: &str =
+    "\n## Findings\n\n| Severity | Rule | Place | Message | Bot |\n|---|---|---|---|---|\n";
 
 pub(super) fn begin(head: &ReportHead) -> String {
     let mut out = String::from("# Findings of ");
@@ -21,9 +25,7 @@ pub(super) fn begin(head: &ReportHead) -> String {
         row_of(&mut out, &[severity, &count.to_string()]);
     }
     bots(&mut out, head);
-    out.push_str(
-        "\n## Findings\n\n| Severity | Rule | Place | Message | Bot |\n|---|---|---|---|---|\n",
-    );
+    out.push_str(FINDINGS);
     out
 }
 
@@ -54,31 +56,31 @@ fn bots(out: &mut String, head: &ReportHead) {
     }
 }
 
-pub(super) fn row(out: &mut String, view: &FindingView) {
-    let finding = &view.identified.finding;
-    let severity = if view.suppressed {
-        "suppressed"
-    } else {
-        view.severity.as_str()
-    };
-    let cells = [
-        severity,
-        &finding.rule_id,
-        &place(view),
-        &finding.message,
-        view.bot.as_str(),
-    ];
-    row_of(out, &cells);
+pub(crate) fn row(out: &mut String, line: &Line<'_>) {
+    out.push('|');
+    cell(out, line.severity);
+    cell(out, line.rule);
+    out.push(' ');
+    line.place(out, escape::markdown);
+    out.push_str(" |");
+    cell(out, line.message);
+    cell(out, line.bot);
+    out.push('\n');
 }
 
 fn row_of(out: &mut String, cells: &[&str]) {
     out.push('|');
-    for cell in cells {
-        out.push(' ');
-        escape::markdown(out, cell);
-        out.push_str(" |");
+    for text in cells {
+        cell(out, text);
     }
     out.push('\n');
+}
+
+/// Appends a cell and the bar after it.
+pub(crate) fn cell(out: &mut String, text: &str) {
+    out.push(' ');
+    escape::markdown(out, text);
+    out.push_str(" |");
 }
 
 pub(super) fn end(head: &ReportHead, written: u64, next: Option<&Cursor>) -> String {

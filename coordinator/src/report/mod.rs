@@ -4,15 +4,15 @@
 //! It holds no findings, so that a server writes one in bounded memory and reads the next page
 //! after the last one has left.
 
-mod escape;
+pub(crate) mod escape;
 
-mod markdown;
+pub(crate) mod markdown;
 
 mod json;
 
-mod html;
+pub(crate) mod html;
 
-use fleet_worker_sdk::Region;
+use fleet_worker_sdk::Severity;
 use jiff::Timestamp;
 
 use crate::health::Health;
@@ -106,9 +106,9 @@ impl Report {
         let mut out = String::with_capacity(findings.len() * 256);
         for finding in findings {
             match self.format {
-                Format::Markdown => markdown::row(&mut out, finding),
+                Format::Markdown => markdown::row(&mut out, &Line::of(finding)),
                 Format::Json => json::row(&mut out, finding, self.written == 0),
-                Format::Html => html::row(&mut out, finding),
+                Format::Html => html::row(&mut out, &Line::of(finding)),
             }
             self.written += 1;
         }
@@ -126,14 +126,55 @@ impl Report {
     }
 }
 
-/// Path and line, or only the path, or nothing.
-fn place(finding: &FindingView) -> String {
-    let finding = &finding.identified.finding;
-    let line = |region: Region| region.start_line;
-    match finding.region().map(line).filter(|line| *line > 0) {
-        Some(line) => format!("{}:{line}", finding.path()),
-        None => finding.path().to_owned(),
+/// A finding as it stands in a table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Line<'a> {
+    /// Its severity, or that it is suppressed.
+    pub(crate) severity: &'a str,
+    pub(crate) rule: &'a str,
+    /// Empty where there is none.
+    pub(crate) file: &'a str,
+    /// 0 where there is none.
+    pub(crate) line: u32,
+    pub(crate) message: &'a str,
+    pub(crate) bot: &'a str,
+}
+
+impl<'a> Line<'a> {
+    fn of(view: &'a FindingView) -> Self {
+        let finding = &view.identified.finding;
+        Self {
+            severity: severity(view.severity, view.suppressed),
+            rule: &finding.rule_id,
+            file: finding.path(),
+            line: finding.region().map_or(0, |region| region.start_line),
+            message: &finding.message,
+            bot: view.bot.as_str(),
+        }
     }
+
+    /// Appends path and line, or only the path, or nothing.
+    fn place(&self, out: &mut String, escape: fn(&mut String, &str)) {
+        escape(out, self.file);
+        if self.line > 0 {
+            out.push(':');
+            number(out, self.line);
+        }
+    }
+}
+
+/// What a table says of a severity.
+pub(crate) fn severity(severity: Severity, suppressed: bool) -> &'static str {
+    if suppressed {
+        "suppressed"
+    } else {
+        severity.as_str()
+    }
+}
+
+/// Appends a number, in a tenth of the time that `write!` takes.
+pub(crate) fn number(out: &mut String, number: impl itoa::Integer) {
+    out.push_str(itoa::Buffer::new().format(number));
 }
 
 /// The score to one decimal, as everywhere.
