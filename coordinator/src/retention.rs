@@ -20,6 +20,9 @@ pub struct Keep {
     pub memory: f64,
     /// A session that is open but has not changed for this long has been left behind by its bots.
     pub abandoned: SignedDuration,
+    /// A session that nobody works at and that has not changed for this long is compacted; none
+    /// leaves all as they came.
+    pub compact_after: Option<SignedDuration>,
 }
 
 impl Default for Keep {
@@ -32,6 +35,9 @@ impl Default for Keep {
             memory: 0.8,
             // A producer that comes back later starts anew, so nobody can continue.
             abandoned: SignedDuration::from_hours(7 * 24),
+            // A scan that is repeated or taken over comes back within minutes, and folds that are
+            // read have been dropped by then.
+            compact_after: Some(SignedDuration::from_mins(10)),
         }
     }
 }
@@ -58,6 +64,10 @@ impl Keep {
         if !(self.memory > 0.0 && self.memory <= 1.0) {
             return wrong("keep-memory", "it is no share between 0 and 1");
         }
+        let negative = |after: SignedDuration| after < SignedDuration::ZERO;
+        if self.compact_after.is_some_and(negative) {
+            return wrong("compact-after-minutes", "it is negative");
+        }
         Ok(())
     }
 
@@ -80,6 +90,12 @@ impl Keep {
     pub fn is_at_work(&self, session: &Session, now: Timestamp) -> bool {
         let quiet = now.duration_since(session.changed);
         session.state == SessionState::Open && quiet < self.abandoned
+    }
+
+    /// Whether it has been quiet for long enough to be compacted.
+    pub fn is_quiet(&self, session: &Session, now: Timestamp) -> bool {
+        self.compact_after
+            .is_some_and(|after| now.duration_since(session.changed) >= after)
     }
 
     /// Whether it has been there long enough.

@@ -29,6 +29,8 @@ pub struct SessionKeys {
     pub log: String,
     /// ZSET; see [`Keys::index`].
     pub index: String,
+    /// STRING; see [`Keys::packed`].
+    pub packed: String,
     /// HASH; see [`Keys::counts`].
     pub counts: String,
     /// HASH; see [`Keys::rules`].
@@ -183,14 +185,32 @@ impl Keys {
     }
 
     /// STREAM: batches of new findings and repeats, in order; never trimmed while the session
-    /// lives. Written by `fleet_push`; folded by readers.
+    /// lives. Written by `fleet_push`; folded by readers. `fleet_compact` puts another in its place:
+    /// the same in few compressed entries, the session's next generation.
     pub fn log(&self, session: &SessionId) -> String {
         self.partition(session.partition(), &format!("s:{session}:log"))
     }
 
-    /// ZSET: fingerprint (16 bytes) -> severity rank and order. Written by `fleet_push`.
+    /// ZSET: fingerprint (16 bytes) -> severity rank and order, of what came since the last
+    /// compaction. Written by `fleet_push`, taken away by `fleet_compact`.
     pub fn index(&self, session: &SessionId) -> String {
         self.partition(session.partition(), &format!("s:{session}:index"))
+    }
+
+    /// STRING: the fingerprints that the session had when it was compacted, ascending, 16 bytes
+    /// each. With [`Keys::index`] the members of the session. Written by `fleet_compact`; searched
+    /// by `fleet_push`.
+    pub fn packed(&self, session: &SessionId) -> String {
+        self.partition(session.partition(), &format!("s:{session}:packed"))
+    }
+
+    /// STREAM and STRING: a log and packed fingerprints in the making, `token` a random number of
+    /// the one who makes them. Written by compaction, renamed by `fleet_compact`; they expire.
+    pub fn compacting(&self, session: &SessionId, token: u128) -> [String; 2] {
+        ["log", "packed"].map(|name| {
+            let name = format!("s:{session}:new:{token:032x}:{name}");
+            self.partition(session.partition(), &name)
+        })
     }
 
     /// HASH: findings by bot and severity (`b`), category (`c`), weight class and rule (`w`);
@@ -210,6 +230,7 @@ impl Keys {
             session: self.session(session),
             log: self.log(session),
             index: self.index(session),
+            packed: self.packed(session),
             counts: self.counts(session),
             rules: self.rules(session),
         }
@@ -373,7 +394,18 @@ mod tests {
         let keys = Keys::default();
         let session = SessionId::fresh(Partition(7));
         let all = keys.of_session(&session);
-        for key in [&all.session, &all.log, &all.index, &all.counts, &all.rules] {
+        let [log, packed] = keys.compacting(&session, 7);
+        let own = [
+            &all.session,
+            &all.log,
+            &all.index,
+            &all.packed,
+            &all.counts,
+            &all.rules,
+            &log,
+            &packed,
+        ];
+        for key in own {
             assert!(key.starts_with("fleet:{p7}:s:p7-"), "{key}");
         }
     }

@@ -5,13 +5,14 @@ use jiff::SignedDuration;
 use super::ConfigError;
 use crate::retention::Keep;
 
-/// What `days` (0: for ever) and `findings` come to, over `default`.
+/// What `days` (0: for ever), `findings` and `compact` (minutes, 0: never) come to, over `default`.
 ///
 /// # Errors
 /// [`ConfigError::Invalid`] naming the value that cannot be kept to.
 pub fn checked(
     days: Option<u32>,
     findings: Option<u64>,
+    compact: Option<u32>,
     default: Keep,
 ) -> Result<Keep, ConfigError> {
     let age = match days {
@@ -23,8 +24,14 @@ pub fn checked(
         let why = "it is 0, which would keep nothing";
         return Err(ConfigError::invalid("keep-findings", why));
     }
+    let compact_after = match compact {
+        None => default.compact_after,
+        Some(0) => None,
+        Some(minutes) => Some(SignedDuration::from_mins(i64::from(minutes))),
+    };
     Ok(Keep {
         age,
+        compact_after,
         findings: findings.or(default.findings),
         ..default
     })
@@ -36,6 +43,12 @@ pub fn days(keep: &Keep) -> Option<u32> {
     u32::try_from(days).ok()
 }
 
+/// The minutes that would give the time of compaction again.
+pub fn compact_minutes(keep: &Keep) -> Option<u32> {
+    let minutes = keep.compact_after.map_or(0, |after| after.as_mins());
+    u32::try_from(minutes).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,9 +56,12 @@ mod tests {
     #[test]
     fn settings_are_shown_as_they_were_written() {
         for (written, findings) in [(Some(7), Some(5)), (Some(0), None)] {
-            let keep = checked(written, findings, Keep::default()).unwrap();
+            let keep = checked(written, findings, written, Keep::default()).unwrap();
             assert_eq!((days(&keep), keep.findings), (written, findings));
+            assert_eq!(compact_minutes(&keep), written);
         }
-        assert!(checked(None, Some(0), Keep::default()).is_err());
+        let default = checked(None, None, None, Keep::default()).unwrap();
+        assert_eq!(default, Keep::default());
+        assert!(checked(None, Some(0), None, Keep::default()).is_err());
     }
 }

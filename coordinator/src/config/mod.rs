@@ -84,6 +84,10 @@ pub struct Raw {
     /// Most findings kept; beyond, the oldest sessions go [default: what `maxmemory` allows].
     #[arg(long, env = "FLEET_KEEP_FINDINGS", value_name = "N")]
     pub keep_findings: Option<u64>,
+    /// Minutes for which a complete session is unchanged before it is compacted to save Redis memory;
+    /// 0 never compacts [default: 10].
+    #[arg(long, env = "FLEET_COMPACT_AFTER_MINUTES", value_name = "MINUTES")]
+    pub compact_after_minutes: Option<u32>,
     /// What to log: a level, or directives such as `info,fleet_coordinator=debug` [default: info].
     #[arg(long, env = "FLEET_LOG", value_name = "FILTER")]
     pub log: Option<String>,
@@ -114,6 +118,7 @@ impl Raw {
             drain_ms: self.drain_ms.or(file.drain_ms),
             keep_days: self.keep_days.or(file.keep_days),
             keep_findings: self.keep_findings.or(file.keep_findings),
+            compact_after_minutes: self.compact_after_minutes.or(file.compact_after_minutes),
             log: self.log.or(file.log),
             log_format: self.log_format.or(file.log_format),
             health: self.health.or(file.health),
@@ -173,7 +178,12 @@ impl Config {
             log,
             log_format: log_format(raw.log_format.as_deref())?,
             health: raw.health.clone().unwrap_or_default().checked()?,
-            keep: keep::checked(raw.keep_days, raw.keep_findings, Keep::default())?,
+            keep: keep::checked(
+                raw.keep_days,
+                raw.keep_findings,
+                raw.compact_after_minutes,
+                Keep::default(),
+            )?,
         })
     }
 
@@ -195,6 +205,7 @@ impl Config {
             drain_ms: u64::try_from(self.drain.as_millis()).ok(),
             keep_days: keep::days(&self.keep),
             keep_findings: self.keep.findings,
+            compact_after_minutes: keep::compact_minutes(&self.keep),
             log: Some(self.log.clone()),
             log_format: Some(self.log_format.as_str().to_owned()),
             health: Some(RawHealth::shown(&self.health)),

@@ -19,6 +19,8 @@ pub struct Counters {
     failures: AtomicU64,
     given_up: AtomicU64,
     dropped: AtomicU64,
+    compacted: AtomicU64,
+    compacted_bytes: AtomicU64,
     lag_ms: AtomicU64,
     /// When the lag was measured last.
     lag_measured: Mutex<Option<Instant>>,
@@ -45,6 +47,10 @@ pub struct Totals {
     pub given_up: u64,
     /// Sessions removed by retention.
     pub dropped: u64,
+    /// Sessions compacted.
+    pub compacted: u64,
+    /// Bytes of the store's memory that compaction saved.
+    pub compacted_bytes: u64,
     /// Age of the oldest change of the last look at the feed when all of it was computed, in
     /// milliseconds: a level, not a count.
     pub lag_ms: u64,
@@ -63,6 +69,11 @@ impl Counters {
 
     pub(super) fn dropped(&self, sessions: usize) {
         self.dropped.fetch_add(sessions as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn compacted(&self, bytes: u64) {
+        self.compacted.fetch_add(1, Ordering::Relaxed);
+        self.compacted_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     pub(super) fn refused(&self) {
@@ -114,6 +125,8 @@ impl Counters {
             failures: read(&self.failures),
             given_up: read(&self.given_up),
             dropped: read(&self.dropped),
+            compacted: read(&self.compacted),
+            compacted_bytes: read(&self.compacted_bytes),
             lag_ms: read(&self.lag_ms),
         }
     }

@@ -31,6 +31,12 @@ impl Coordinator {
             self.every(self.settings.reap, &shutdown, "reaping", || async {
                 self.reap().await.map(drop)
             }),
+            self.every(
+                self.settings.compaction,
+                &shutdown,
+                "compaction",
+                || async { self.compact().await.map(drop) }
+            ),
         );
     }
 

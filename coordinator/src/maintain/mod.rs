@@ -16,6 +16,8 @@ mod retain;
 
 mod reap;
 
+mod compact;
+
 mod observe;
 
 mod loops;
@@ -71,6 +73,8 @@ pub struct CoordinatorSettings {
     pub reap_idle: Duration,
     /// How often such consumers are looked for.
     pub reap: Duration,
+    /// How often sessions are looked for that can be compacted.
+    pub compaction: Duration,
 }
 
 impl Default for CoordinatorSettings {
@@ -93,6 +97,8 @@ impl Default for CoordinatorSettings {
             reap_idle: Duration::from_hours(1),
             // Names come with restarts: a hundred an hour at worst.
             reap: Duration::from_mins(5),
+            // 100,000 findings a step, so that twenty thousand a second can be kept up with.
+            compaction: Duration::from_secs(5),
         }
     }
 }
@@ -114,6 +120,8 @@ pub struct Coordinator {
     /// The last points of scores that this one has written.
     recorded: Mutex<observe::Recorded>,
     outage: Outage,
+    /// Where compaction goes on.
+    compaction: Mutex<compact::Walk>,
 }
 
 /// What is remembered about workers between two looks at them.
@@ -144,6 +152,7 @@ impl Coordinator {
             listed: Mutex::default(),
             recorded: Mutex::default(),
             resumed: std::sync::Mutex::default(),
+            compaction: Mutex::default(),
         }
     }
 

@@ -96,6 +96,16 @@ fn add(registry: &Registry, totals: &Totals) -> prometheus::Result<()> {
             "Sessions removed by retention.",
             totals.dropped,
         ),
+        (
+            "fleet_compacted_sessions_total",
+            "Sessions compacted.",
+            totals.compacted,
+        ),
+        (
+            "fleet_compacted_saved_bytes_total",
+            "Memory of the store that compaction saved.",
+            totals.compacted_bytes,
+        ),
     ] {
         let counter = GenericCounter::<AtomicU64>::new(name, help)?;
         counter.inc_by(value);
@@ -118,6 +128,7 @@ mod tests {
         let totals = Totals {
             entries: 7,
             dropped: 2,
+            compacted_bytes: 9,
             lag_ms: 1_500,
             ..Totals::default()
         };
@@ -125,6 +136,7 @@ mod tests {
         for line in [
             "fleet_coordinator_entries_total 7",
             "fleet_coordinator_dropped_sessions_total 2",
+            "fleet_compacted_saved_bytes_total 9",
             "fleet_coordinator_lag_seconds 1.5",
         ] {
             assert!(text.lines().any(|found| found == line), "{text}");

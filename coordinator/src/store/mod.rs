@@ -2,6 +2,7 @@
 
 pub mod observe;
 
+pub mod compact;
 pub mod memory;
 pub mod operate;
 pub mod redis;
@@ -23,6 +24,7 @@ use tokio::sync::{RwLock, broadcast};
 use crate::index::Index;
 use crate::model::{Derived, FeedEntry, Rollup, Run, Session, SessionFacts, Update, Worker};
 
+pub use compact::{Compact, Compacted};
 pub use observe::{MAX_ANOMALIES, Observe};
 pub use operate::Operate;
 pub use standing::{Kept, Speaker, Standing};
@@ -92,7 +94,7 @@ pub trait Read: Write {
 
 /// What a coordinator does with it.
 #[async_trait]
-pub trait Maintain: retain::Retain + Standing + Observe + Operate {
+pub trait Maintain: retain::Retain + compact::Compact + Standing + Observe + Operate {
     /// Changes to look at: those of dead coordinators first, then new ones; waits up to `wait`.
     async fn changes(&self, consumer: &str, wait: Duration) -> Result<Vec<FeedEntry>>;
     /// Takes entries off the feed.

@@ -60,6 +60,8 @@ mod retention;
 
 mod observed;
 
+mod compaction;
+
 #[tokio::test]
 async fn every_law_holds_in_a_cluster() {
     let cluster = crate::support::Cluster::start(0).await;
@@ -77,4 +79,5 @@ async fn every_law_holds_in_a_cluster() {
     standing::on_cluster(&cluster).await;
     retention::on_cluster(&cluster).await;
     observed::on_cluster(&cluster).await;
+    compaction::on_cluster(&cluster).await;
 }

@@ -17,6 +17,7 @@ mod kept;
 
 mod redis_store;
 
+mod compaction;
 mod imports;
 
 mod outages;

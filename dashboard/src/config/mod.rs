@@ -129,7 +129,7 @@ impl Settings {
             cache_ttl: time(&limits::CACHE_TTL, raw.cache_ttl_ms)?,
             cache_sessions: limits::CACHE_SESSIONS.take(raw.cache_sessions)?,
             health: raw.health.clone().unwrap_or_default().checked()?,
-            keep: keep::checked(raw.keep_days, raw.keep_findings, in_memory())?,
+            keep: keep::checked(raw.keep_days, raw.keep_findings, None, in_memory())?,
         })
     }
 

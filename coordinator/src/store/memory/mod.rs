@@ -45,6 +45,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use self::journal::{Entry, Keeper};
 use self::state::State;
+use super::compact::{Compact, Compacted};
 use super::retain::{Memory, Retain};
 use super::{Backlog, Findings, Maintain, Read, SessionCursor, SessionQuery};
 use crate::index::Index;
@@ -373,6 +374,20 @@ impl Retain for MemoryStore {
 
     async fn memory(&self) -> Result<Option<Memory>> {
         Ok(None)
+    }
+}
+
+#[async_trait]
+impl Compact for MemoryStore {
+    /// Changes nothing: what is in memory is the index that every reader asks, and a finding that is
+    /// compressed cannot be searched. Its journal is rewritten as a whole.
+    async fn compact_session(&self, session: &SessionId, version: Version) -> Result<Compacted> {
+        let moved = self.state().session(session)?.session.version != version;
+        Ok(if moved {
+            Compacted::Moved
+        } else {
+            Compacted::Left
+        })
     }
 }
 

@@ -3,17 +3,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use fleet_worker_sdk::transport::redis::stored::{number, timestamp};
 use fleet_worker_sdk::transport::redis::{RedisLink, fcall, fcall_ro};
-use fleet_worker_sdk::{BotId, Error, Result, Rule, SessionId, wire};
+use fleet_worker_sdk::{Again, BotId, Error, Result, Rule, SessionId, wire};
+use jiff::Timestamp;
 use moka::future::Cache;
 use tokio::sync::{Mutex, RwLock};
 
+use super::compact::COMPACTED;
+use super::compact::chunk::{self, Record};
 use super::parse::Fields;
 use crate::index::Index;
 use crate::store::Findings;
 
-/// Entries of a log read at once: 64 batches of at most 512 KiB, usually 4 MiB in all.
-const PAGE: usize = 64;
+/// Entries of a log read at once: 64 batches of at most 512 KiB, usually 4 MiB in all. Compacted ones
+/// take as much, and are expanded one by one.
+pub(super) const PAGE: usize = 64;
+/// Times that a fold is made anew for one reader: a log is rewritten once in minutes.
+const RESTARTS: usize = 3;
 /// A fold that nobody reads is dropped after this.
 const IDLE: Duration = Duration::from_mins(10);
 
@@ -28,6 +35,17 @@ struct Fold {
 struct Position {
     last: Option<String>,
     generation: u64,
+}
+
+/// What catching up came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Caught {
+    /// All is folded.
+    Up,
+    /// The log is of another generation than what was folded of it.
+    Rewritten,
+    /// What is folded is not what the session counts.
+    Differs,
 }
 
 type Entry = (String, Fields);
@@ -65,12 +83,8 @@ impl Folds {
             .get_with_by_ref(session, async { Fold::empty() })
             .await;
         let before = fold.index.read().await.weight();
-        if !fold.catch_up(&self.link, session).await? {
-            tracing::warn!(%session, "a fold differed from its session and was made anew");
-            fold.restart().await;
-            if !fold.catch_up(&self.link, session).await? {
-                tracing::error!(%session, "a session's log does not hold what its counters say");
-            }
+        if fold.catch_up(&self.link, session).await? != Caught::Up {
+            fold.restart(&self.link, session).await?;
         }
         if fold.index.read().await.weight() > before {
             self.cache.insert(session.clone(), Arc::clone(&fold)).await;
@@ -88,20 +102,37 @@ impl Fold {
         })
     }
 
-    async fn restart(&self) {
+    /// Folds the session anew. Until that is done readers see what was folded before; the order of
+    /// findings is the same in every generation, so that their cursors hold.
+    async fn restart(&self, link: &RedisLink, session: &SessionId) -> Result<()> {
         let mut position = self.position.lock().await;
-        *self.index.write().await = Index::new();
-        *position = Position::default();
+        for _ in 0..RESTARTS {
+            let fresh = Self::empty();
+            let caught = fresh.catch_up(link, session).await?;
+            if caught == Caught::Rewritten {
+                continue;
+            }
+            if caught == Caught::Differs {
+                tracing::error!(%session, "a session's log does not hold what its counters say");
+            }
+            *self.index.write().await = std::mem::take(&mut *fresh.index.write().await);
+            *position = std::mem::take(&mut *fresh.position.lock().await);
+            return Ok(());
+        }
+        Err(Error::Unavailable {
+            store: link.address().to_owned(),
+            why: format!("the log of session {session} was rewritten each time it was read"),
+        })
     }
 
-    /// Folds what was logged since; false when the whole does not add up.
-    async fn catch_up(&self, link: &RedisLink, session: &SessionId) -> Result<bool> {
+    /// Folds what was logged since.
+    async fn catch_up(&self, link: &RedisLink, session: &SessionId) -> Result<Caught> {
         let mut position = self.position.lock().await;
         loop {
             let (generation, total, quarantined, texts, entries) =
                 tail(link, session, &position).await?;
             if position.last.is_some() && position.generation != generation {
-                return Ok(false);
+                return Ok(Caught::Rewritten);
             }
             position.generation = generation;
             let last_page = entries.len() < PAGE;
@@ -126,7 +157,11 @@ impl Fold {
                         .await
                         .set_rules(rules(link, session).await?);
                 }
-                return Ok(self.index.read().await.len() as u64 + quarantined == total);
+                if self.index.read().await.len() as u64 + quarantined == total {
+                    return Ok(Caught::Up);
+                }
+                tracing::warn!(%session, "a fold differs from its session and is made anew");
+                return Ok(Caught::Differs);
             }
         }
     }
@@ -166,36 +201,77 @@ async fn rules(
 
 /// Folds one entry, whole or not at all.
 fn apply(index: &mut Index, id: &str, fields: &Fields) -> Result<()> {
+    if let Some(compressed) = fields.get(COMPACTED) {
+        let bytes = chunk::expand(compressed)?;
+        return fold(index, &chunk::records(&bytes)?, fields);
+    }
+    fold(index, &[record(id, fields)?], fields)
+}
+
+/// An entry as it was pushed.
+pub(super) fn record<'a>(id: &str, fields: &'a Fields) -> Result<Record<'a>> {
     let field = |name: &str| fields.get(name).map(Vec::as_slice).unwrap_or_default();
-    let number = fleet_worker_sdk::transport::redis::stored::number;
-    let version = number(field("v"))?;
-    if !u32::try_from(version).is_ok_and(wire::accepts) {
-        let ours = wire::WIRE_VERSION;
+    let milliseconds = id.split('-').next().unwrap_or_default();
+    let bot = std::str::from_utf8(field("b"))
+        .map_err(|_| Error::invalid("log entry", "its bot is not UTF-8"))?;
+    Ok(Record {
+        ms: number(milliseconds.as_bytes())?,
+        wire: u32::try_from(number(field("v"))?).unwrap_or(u32::MAX),
+        bot,
+        bodies: field("f"),
+        again: field("a"),
+    })
+}
+
+/// What a record holds, decoded as far as can fail.
+pub(super) struct Readable<'a> {
+    bot: BotId,
+    at: Timestamp,
+    pub(super) bodies: Vec<&'a [u8]>,
+    again: Vec<Again>,
+}
+
+/// Reads a record.
+///
+/// # Errors
+/// `Error::Invalid` when its findings are not as this software writes them.
+pub(super) fn readable<'a>(record: &Record<'a>) -> Result<Readable<'a>> {
+    if !wire::accepts(record.wire) {
+        let (theirs, ours) = (record.wire, wire::WIRE_VERSION);
         return Err(Error::invalid(
             "log entry",
-            format!("its wire version is {version}, ours is {ours}"),
+            format!("its wire version is {theirs}, ours is {ours}"),
         ));
     }
-    let bot = BotId::new(String::from_utf8_lossy(field("b")))?;
-    let milliseconds = id.split('-').next().unwrap_or_default();
-    let at =
-        fleet_worker_sdk::transport::redis::stored::timestamp(number(milliseconds.as_bytes())?)?;
-    let bodies = wire::split(field("f"))?;
-    let repeats = wire::decode_again(field("a"))?;
-    if bodies.len() as u64 != number(field("n"))? {
+    let bodies = wire::split(record.bodies)?;
+    for body in &bodies {
+        wire::columns(body)?;
+    }
+    Ok(Readable {
+        bot: BotId::new(record.bot)?,
+        at: timestamp(record.ms)?,
+        bodies,
+        again: wire::decode_again(record.again)?,
+    })
+}
+
+fn fold(index: &mut Index, records: &[Record<'_>], fields: &Fields) -> Result<()> {
+    let all = records.iter().map(readable).collect::<Result<Vec<_>>>()?;
+    let findings: usize = all.iter().map(|readable| readable.bodies.len()).sum();
+    let stated = fields.get("n").map(Vec::as_slice).unwrap_or_default();
+    if findings as u64 != number(stated)? {
         return Err(Error::invalid(
             "log entry",
             "it does not hold as many findings as it says",
         ));
     }
-    for body in &bodies {
-        wire::columns(body)?;
-    }
-    for body in bodies {
-        index.add(&bot, at, body)?;
-    }
-    for again in &repeats {
-        index.again(again);
+    for readable in &all {
+        for body in &readable.bodies {
+            index.add(&readable.bot, readable.at, body)?;
+        }
+        for again in &readable.again {
+            index.again(again);
+        }
     }
     Ok(())
 }

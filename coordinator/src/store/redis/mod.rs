@@ -2,6 +2,8 @@
 
 mod parse;
 
+mod compact;
+
 mod fold;
 
 mod backlog;
@@ -59,6 +61,7 @@ pub(crate) fn library() -> String {
         include_str!("functions/maintain.lua"),
         include_str!("functions/dead.lua"),
         include_str!("functions/drop.lua"),
+        include_str!("functions/compact.lua"),
         include_str!("functions/standing.lua"),
         include_str!("functions/observe.lua"),
     ]

@@ -22,6 +22,9 @@ const SCAN: usize = 200;
 /// Workers heard of within this time are listed.
 const WORKERS_SINCE: SignedDuration = SignedDuration::from_hours(24);
 
+/// Bytes of a packed fingerprint.
+const FINGERPRINT_BYTES: u64 = 16;
+
 /// In which order sessions are walked.
 #[derive(Clone, Copy)]
 pub(super) enum Order {
@@ -204,13 +207,15 @@ impl Read for RedisStore {
             keys.session(session),
             keys.counts(session),
             keys.index(session),
+            keys.packed(session),
         ];
         // A transaction, not a function: Lua would take three times as long to pass hundreds of
         // counts on as Redis takes to find them.
         let mut commands = redis::pipe();
         commands.atomic();
         commands.hgetall(&keys[0]).hgetall(&keys[1]).zcard(&keys[2]);
-        let (fields, counts, indexed): (parse::Fields, parse::Pairs, u64) =
+        commands.strlen(&keys[3]);
+        let (fields, counts, indexed, packed): (parse::Fields, parse::Pairs, u64, u64) =
             self.link.pipeline(&commands).await?;
         let read = parse::session(session, &fields)?;
         self.repositories
@@ -218,7 +223,8 @@ impl Read for RedisStore {
         Ok(SessionFacts {
             session: read,
             counts: parse::counts(&counts)?,
-            indexed,
+            // A torn packing is one member short, not as many as it should be.
+            indexed: indexed + packed / FINGERPRINT_BYTES,
         })
     }
 

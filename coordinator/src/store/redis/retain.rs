@@ -45,6 +45,7 @@ impl Retain for RedisStore {
             keys.repository_quality(partition, &stored.repository),
             keys.open(partition, &open),
             keys.baselines(partition),
+            keys.packed(session),
         ];
         let mut command = fcall("fleet_drop_1", &keys);
         command.arg(session.as_str()).arg(version.0);

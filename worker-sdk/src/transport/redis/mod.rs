@@ -257,6 +257,7 @@ impl Write for RedisWriter {
             keys.feed(partition),
             keys.producer(partition, &batch.producer),
             keys.rollup(partition),
+            keys.packed(session),
         ];
         let mut command = fcall("fleet_push_2", &keys);
         batch::arguments(&mut command, batch)?;

@@ -1,5 +1,5 @@
 -- fleet_push_2: applies a batch of findings, once.
--- KEYS: session, log, index, counts, rules, sessions, feed, producer, rollup
+-- KEYS: session, log, index, counts, rules, sessions, feed, producer, rollup, packed
 -- ARGV: session id, bot, sequence, attempt, wire version, findings N, fields F, rules R,
 --       repeats (20 bytes each),
 --       the encoded findings, each with its length, joined,
@@ -24,6 +24,9 @@ local LIMITS = { -- fields of a kind counted apart; what counts them, and where 
   w = {'rules', 4096, function(field) return string.match(field, '^w:[^:]*:') .. 'other' end},
   c = {'categories', 256, function() return 'c:other' end},
 }
+local FINGERPRINT = 16 -- bytes of one
+local WINDOW = 32 -- packed fingerprints read at once
+local GUESSES = 8 -- windows after which a search goes by halves
 local MAX_TEXTS = 4096 -- rules whose texts are kept
 
 -- Redis keeps a hash of up to 512 short fields as one list and walks it for each HINCRBY: at 120
@@ -104,6 +107,47 @@ local function take_off(args, group, tallies)
   return true
 end
 
+-- Which of two comes first, -1, 0 or 1: as numbers, since Lua compares strings by the locale.
+local function compare(a, at, b)
+  local one, other = {struct.unpack('>I4I4I4I4', a, at)}, {struct.unpack('>I4I4I4I4', b, 1)}
+  for i = 1, 4 do
+    if one[i] ~= other[i] then return one[i] < other[i] and -1 or 1 end
+  end
+  return 0
+end
+
+-- How far up a fingerprint stands among all there can be, 0 to 1.
+local function height(s, at)
+  local high, low = struct.unpack('>I4I4', s, at)
+  return (high + low / 4294967296) / 4294967296
+end
+
+-- Whether one of `packed` fingerprints, ascending, is this. They are hashes, so its place can be
+-- guessed: of 100,000 two or three windows are read. Where guessing does not help, halving does.
+local function is_packed(packed_key, packed, fingerprint)
+  local wanted, first, last, below, above, guesses = height(fingerprint, 1), 0, packed, 0, 1, 0
+  while first < last do
+    local share = (wanted - below) / (above - below)
+    if guesses >= GUESSES or not (share >= 0 and share <= 1) then share = 0.5 end
+    guesses = guesses + 1
+    local middle = first + math.floor((last - first) * share)
+    local from = math.max(first, math.min(middle - WINDOW / 2, last - WINDOW))
+    local to = math.min(from + WINDOW, last)
+    local window = redis.call('GETRANGE', packed_key, int(from * FINGERPRINT), int(to * FINGERPRINT - 1))
+    local top = #window - FINGERPRINT + 1
+    if compare(window, 1, fingerprint) > 0 then
+      last, above = from, height(window, 1)
+    elseif compare(window, top, fingerprint) < 0 then
+      first, below = to, height(window, top)
+    else
+      local at = string.find(window, fingerprint, 1, true)
+      while at and at % FINGERPRINT ~= 1 do at = string.find(window, fingerprint, at + 1, true) end
+      return at and true or false
+    end
+  end
+  return false
+end
+
 -- What the index shall get, and the findings, of a batch of which the session has some; nil and
 -- what is wrong otherwise. Takes what is known off the tallies.
 local function sift(args, base, n, scores, tallies)
@@ -123,13 +167,21 @@ local function sift(args, base, n, scores, tallies)
   return members, table.concat(bodies)
 end
 
+-- Marks those of the fingerprints that a compacted session has packed.
+local function recall(packed_key, fingerprints, scores)
+  local packed = redis.call('STRLEN', packed_key) / FINGERPRINT
+  for i, fingerprint in ipairs(fingerprints) do
+    scores[i] = scores[i] or is_packed(packed_key, packed, fingerprint)
+  end
+end
+
 local function push(keys, args)
   local session, bot, sequence, attempt = args[1], args[2], tonumber(args[3]), tonumber(args[4])
   local n, fields, rules = tonumber(args[6]), tonumber(args[7]), tonumber(args[8])
   local fingerprints, tallies = read(args, n, fields, rules)
   if not fingerprints then return refuse('INVALID', 'batch|' .. tallies) end
   if not sequence or sequence < 1 then return refuse('INVALID', 'batch|its sequence is below 1') end
-  local stored = redis.call('HMGET', keys[1], 'version', 'x:' .. bot, 'total')
+  local stored = redis.call('HMGET', keys[1], 'version', 'x:' .. bot, 'total', 'compacted')
   if not stored[1] then return refuse('NOTFOUND', 'session|' .. session) end
   local outcome, detail = sequence_of(keys[8], sequence)
   if outcome == 'again' then return {'again', detail} end
@@ -143,7 +195,11 @@ local function push(keys, args)
   if x.attempt ~= attempt then
     return refuse('CONFLICT', 'attempt ' .. attempt .. ' of ' .. bot .. ' was taken over by attempt ' .. x.attempt)
   end
+  if stored[4] and not keys[10] then
+    return refuse('COMPACTED', 'the session was compacted; push with a client that knows of it')
+  end
   local scores = n > 0 and redis.call('ZMSCORE', keys[3], unpack(fingerprints)) or {}
+  if stored[4] then recall(keys[10], fingerprints, scores) end
   local known = {}
   for i = 1, n do
     if scores[i] then known[#known + 1] = i - 1 end
