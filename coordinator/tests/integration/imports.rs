@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use fleet_coordinator::import::import;
 use fleet_coordinator::index::query::{Filter, PageQuery, Sort, Suppression};
-use fleet_coordinator::store::Maintain;
+use fleet_coordinator::store::{Compacted, Maintain};
 use fleet_worker_sdk::import::{ImportOptions, ImportSummary, Source};
 use fleet_worker_sdk::{Error, ExecutionState, Identified, Level, OpenSession, Result, SessionId};
 
@@ -170,6 +170,38 @@ async fn a_console_log_is_refused_with_the_reason() {
         0,
         "nothing was applied"
     );
+}
+
+#[tokio::test]
+async fn the_next_scan_is_counted_against_a_compacted_one_alike() {
+    let (Some(before), Some(after)) = (real("opengrep-before.sarif"), real("opengrep-after.sarif"))
+    else {
+        return;
+    };
+    let store = store(Kind::Redis).await;
+    let mut counted = Vec::new();
+    for (repository, compacts) in [("juice/shop", false), ("juice/compacted", true)] {
+        let source = Source::open(&before).unwrap();
+        let first = take(&*store.store, source, options(repository, "1"));
+        let session = first.await.unwrap().session;
+        if compacts {
+            let version = store.facts(&session).await.unwrap().session.version;
+            let compacted = store.compact_session(&session, version).await.unwrap();
+            assert!(matches!(compacted, Compacted::Done { .. }), "{compacted:?}");
+        }
+        let source = Source::open(&after).unwrap();
+        let second = take(&*store.store, source, options(repository, "2"));
+        let second = second.await.unwrap();
+        counted.push((
+            second.new,
+            second.unchanged,
+            second.updated,
+            second.reopened,
+            second.closed,
+        ));
+    }
+    assert_eq!(counted[0], counted[1]);
+    assert!(counted[0].1 > 0 && counted[0].4 > 0, "{counted:?}");
 }
 
 #[tokio::test]

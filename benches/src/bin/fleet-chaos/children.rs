@@ -48,7 +48,9 @@ impl Worker {
 
     /// A coordinator of the store at `url`, not yet running.
     pub(crate) fn coordinator(number: usize, url: &str, folder: &Path) -> Result<Self> {
-        let arguments = ["--store", url].map(str::to_owned).to_vec();
+        // The checker reads logs as they were pushed.
+        let arguments = ["--store", url, "--compact-after-minutes", "0"];
+        let arguments = arguments.map(str::to_owned).to_vec();
         let program = beside("fleet-coordinator")?;
         let name = format!("coordinator-{number}");
         Ok(Self::new(name, program, arguments, folder))
