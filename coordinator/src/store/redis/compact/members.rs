@@ -24,10 +24,10 @@ impl Making<'_> {
             write.atomic();
             let bytes = part.as_flattened();
             write
-                .setrange(&self.packed, (from * BYTES) as isize, bytes)
+                .setrange(&self.packed, (from * BYTES).cast_signed(), bytes)
                 .ignore();
             write
-                .expire(&self.packed, EXPIRES.as_secs() as i64)
+                .expire(&self.packed, EXPIRES.as_secs().cast_signed())
                 .ignore();
             self.store.link.pipeline::<()>(&write).await?;
         }

@@ -24,7 +24,7 @@ use crate::store::compact::{Compact, Compacted};
 pub(super) const COMPACTED: &str = "z";
 /// What is in the making expires this long after it was last written to. A step takes milliseconds;
 /// a minute lasts through a failover.
-const EXPIRES: Duration = Duration::from_secs(60);
+const EXPIRES: Duration = Duration::from_mins(1);
 /// Sessions of fewer findings stay as they are: up to here an index is a list that takes little more
 /// than the array, and a chunk has nothing to refer back to.
 const FEW: u64 = 32;
@@ -149,7 +149,9 @@ impl Making<'_> {
             .arg(COMPACTED)
             .arg(compressed)
             .ignore();
-        write.expire(&self.log, EXPIRES.as_secs() as i64).ignore();
+        write
+            .expire(&self.log, EXPIRES.as_secs().cast_signed())
+            .ignore();
         self.store.link.pipeline::<()>(&write).await
     }
 
