@@ -9,7 +9,7 @@
 //! 3. [`store`]: the traits and the two stores, embedded and Redis; [`acl`]: who may do what in Redis;
 //!    [`doctor`]: what is wrong with a store; [`place`]: where a report belongs;
 //!    [`import`]: a report into one.
-//! 4. [`maintain`]: the loop that recomputes what changed.
+//! 4. [`channel`]: how alerts reach people; [`maintain`]: the loops that recompute what changed.
 //! 5. [`view`]: the cached view that dashboards read; [`answer`]: the shapes of what is asked and
 //!    answered; [`client`]: both, for the `fleet` command.
 //! 6. [`config`], [`logging`], [`telemetry`], [`process`]: what processes are started with and ended by; [`access`]: who
@@ -45,6 +45,8 @@ pub mod doctor;
 pub mod place;
 
 pub mod import;
+
+pub mod channel;
 
 pub mod maintain;
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context as _;
+use fleet_coordinator::channel::Sender;
 use fleet_coordinator::config::shared::filter;
 use fleet_coordinator::maintain::{Coordinator, CoordinatorSettings};
 use fleet_coordinator::process::{
@@ -150,9 +151,13 @@ async fn run(settings: Settings, extras: Extras) -> anyhow::Result<ExitCode> {
         None => None,
     };
     let embedded = settings.store.is_none();
+    let sender = match settings.alerts.sender() {
+        Ok(sender) => sender,
+        Err(error) => return Ok(complain(NAME, error, BAD_CONFIGURATION)),
+    };
     let mut context = Context::new(store, settings)?;
     let ended = CancellationToken::new();
-    let coordinating = embedded.then(|| coordinate(&mut context, &ended));
+    let coordinating = embedded.then(|| coordinate(&mut context, sender, &ended));
     let shutdown = CancellationToken::new();
     tokio::spawn(signals.watch(shutdown.clone()));
     tracing::info!(url = %format!("http://{address}/"), store = %context.store.address(), "listening");
@@ -278,10 +283,12 @@ fn embedded(settings: &Settings) -> anyhow::Result<SharedStore> {
 }
 
 /// Starts the coordinator that an embedded store has to itself.
-fn coordinate(context: &mut Context, ended: &CancellationToken) -> JoinHandle<()> {
+fn coordinate(context: &mut Context, sender: Sender, ended: &CancellationToken) -> JoinHandle<()> {
     let store = Arc::clone(&context.store);
     let settings = CoordinatorSettings {
         health: context.settings.health.clone(),
+        alerts: context.settings.alerts.settings.clone(),
+        sender,
         keep: context.settings.keep.clone(),
         ..CoordinatorSettings::default()
     };

@@ -96,6 +96,43 @@ impl Keys {
         self.control("health")
     }
 
+    /// HASH: `board`, the alerts and who was told of them, as JSON; `version`, which changes with it
+    /// and with the silences. Written by `fleet_raise`, `fleet_silence`; read by `fleet_alerts`.
+    pub fn alerts(&self) -> String {
+        self.control("alerts")
+    }
+
+    /// HASH: silence -> its end in milliseconds, a space, it as JSON; 256 at most. Written by
+    /// `fleet_silence`; read by `fleet_alerts`.
+    pub fn silences(&self) -> String {
+        self.control("silences")
+    }
+
+    /// STREAM: deliveries of alerts that wait (channel `c`, JSON `d`), 256 at most. Written by
+    /// `fleet_raise` and `fleet_revive`; taken by `fleet_claim` and `fleet_delivered`.
+    pub fn outbox(&self) -> String {
+        self.control("outbox")
+    }
+
+    /// HASH: channel -> who has its first delivery, and until when. Written by `fleet_claim` and
+    /// `fleet_delivered`.
+    pub fn claims(&self) -> String {
+        self.control("outbox:claims")
+    }
+
+    /// STREAM: deliveries of alerts that were given up, with attempts `n` and the reason `w`; the
+    /// latest 256. Written by `fleet_delivered`, `fleet_claim` and `fleet_raise`; taken by
+    /// `fleet_revive`.
+    pub fn undelivered(&self) -> String {
+        self.control("outbox:dead")
+    }
+
+    /// STREAM: who did what, the latest 10,000. Written by `fleet_silence` and `fleet_revive`; read
+    /// by dashboards.
+    pub fn audit(&self) -> String {
+        self.control("audit")
+    }
+
     /// HASH: what a worker last said, its progress time and pending command. Written by
     /// `fleet_beat` and `fleet_command`; read by coordinators and dashboards. Expires a day after
     /// the last beat.

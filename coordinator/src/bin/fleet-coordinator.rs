@@ -91,6 +91,8 @@ async fn run(config: &Config) -> anyhow::Result<ExitCode> {
     tokio::spawn(signals.watch(shutdown.clone()));
     let settings = CoordinatorSettings {
         health: config.health.clone(),
+        alerts: config.alerts.settings.clone(),
+        sender: config.alerts.sender()?,
         keep: config.keep.clone(),
         ..CoordinatorSettings::default()
     };

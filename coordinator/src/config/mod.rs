@@ -3,6 +3,8 @@
 
 pub mod shared;
 
+pub mod alerts;
+
 pub mod health;
 
 pub mod keep;
@@ -22,6 +24,7 @@ use crate::retention::Keep;
 use crate::store::OpenOptions;
 use shared::{filter, log_format, namespace, partitions};
 
+pub use alerts::{AlertConfig, RawAlerts};
 pub use health::RawHealth;
 pub use shared::{ConfigError, StoreAddress, read_file};
 
@@ -97,6 +100,9 @@ pub struct Raw {
     /// How scores are made; in the file only. Last, for a TOML table ends what stands above it.
     #[arg(skip)]
     pub health: Option<RawHealth>,
+    /// What is an alert, and who is told; in the file only.
+    #[arg(skip)]
+    pub alerts: Option<RawAlerts>,
 }
 
 impl std::fmt::Debug for Raw {
@@ -122,6 +128,7 @@ impl Raw {
             log: self.log.or(file.log),
             log_format: self.log_format.or(file.log_format),
             health: self.health.or(file.health),
+            alerts: self.alerts.or(file.alerts),
         }
     }
 }
@@ -154,6 +161,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// How scores are made.
     pub health: Settings,
+    /// What is an alert, and who is told.
+    pub alerts: AlertConfig,
     /// What is kept.
     pub keep: Keep,
 }
@@ -184,6 +193,7 @@ impl Config {
                 raw.compact_after_minutes,
                 Keep::default(),
             )?,
+            alerts: raw.alerts.clone().unwrap_or_default().checked()?,
         })
     }
 
@@ -209,6 +219,7 @@ impl Config {
             log: Some(self.log.clone()),
             log_format: Some(self.log_format.as_str().to_owned()),
             health: Some(RawHealth::shown(&self.health)),
+            alerts: Some(self.alerts.shown()),
         }
     }
 }

@@ -24,6 +24,10 @@ pub struct Counters {
     lag_ms: AtomicU64,
     /// When the lag was measured last.
     lag_measured: Mutex<Option<Instant>>,
+    delivered: AtomicU64,
+    redelivered: AtomicU64,
+    undelivered: AtomicU64,
+    firing: [AtomicU64; 3],
 }
 
 /// The counts at one moment.
@@ -54,6 +58,14 @@ pub struct Totals {
     /// Age of the oldest change of the last look at the feed when all of it was computed, in
     /// milliseconds: a level, not a count.
     pub lag_ms: u64,
+    /// Deliveries of alerts that arrived.
+    pub delivered: u64,
+    /// Attempts at deliveries that failed and are made again.
+    pub redelivered: u64,
+    /// Deliveries that were given up.
+    pub undelivered: u64,
+    /// Alerts that fire, most urgent first, as last looked at: levels, not counts.
+    pub firing: [u64; 3],
 }
 
 impl Counters {
@@ -113,6 +125,24 @@ impl Counters {
         self.lag_ms.store(ms, Ordering::Relaxed);
     }
 
+    pub(super) fn delivered(&self) {
+        self.delivered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn redelivered(&self) {
+        self.redelivered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn undelivered(&self) {
+        self.undelivered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn firing(&self, firing: [u64; 3]) {
+        for (level, now) in self.firing.iter().zip(firing) {
+            level.store(now, Ordering::Relaxed);
+        }
+    }
+
     pub(super) fn totals(&self) -> Totals {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Totals {
@@ -127,6 +157,10 @@ impl Counters {
             dropped: read(&self.dropped),
             compacted: read(&self.compacted),
             compacted_bytes: read(&self.compacted_bytes),
+            delivered: read(&self.delivered),
+            redelivered: read(&self.redelivered),
+            undelivered: read(&self.undelivered),
+            firing: self.firing.each_ref().map(read),
             lag_ms: read(&self.lag_ms),
         }
     }

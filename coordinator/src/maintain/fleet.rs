@@ -1,7 +1,7 @@
 //! The fleet's health is stored, and announced when it changes.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use fleet_worker_sdk::Result;
 use jiff::{SignedDuration, Timestamp};
@@ -27,7 +27,12 @@ impl Coordinator {
         let (store, health) = (&*self.store, &self.settings.health);
         let now = store.now().await?;
         let workers = self.workers(now).await?;
-        let fleet = fleet_with(store, &workers, now, before.as_ref(), health).await?;
+        let alarms = self
+            .alarms
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let fleet = fleet_with(store, &workers, &alarms, now, before.as_ref(), health).await?;
         if self.store.keep(version, &fleet).await?.is_none() {
             self.dirty.store(true, Ordering::Relaxed);
             return Ok(false);
@@ -41,7 +46,7 @@ impl Coordinator {
 
     /// The workers as they were at `now` or a second before: 5,000 are the dearest part of a look,
     /// and what is made of them changes over fifteen seconds.
-    async fn workers(&self, now: Timestamp) -> Result<Arc<Vec<Worker>>> {
+    pub(super) async fn workers(&self, now: Timestamp) -> Result<Arc<Vec<Worker>>> {
         let mut listed = self.listed.lock().await;
         if let Some((at, workers)) = &*listed
             && now.duration_since(*at).abs() < WORKERS_AGE

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use fleet_worker_sdk::Result;
 use fleet_worker_sdk::retry::Backoff;
+use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +26,13 @@ impl Coordinator {
             self.every(self.settings.observe, &shutdown, "observation", || async {
                 self.observe().await.map(drop)
             }),
+            self.every(self.settings.alert, &shutdown, "alerts", || async {
+                self.watch_alerts().await.map(drop)
+            }),
+            self.every(self.settings.deliver, &shutdown, "deliveries", || async {
+                self.deliver().await.map(drop)
+            }),
+            self.own_loop(&shutdown),
             self.every(self.settings.retention, &shutdown, "retention", || async {
                 self.retain().await.map(drop)
             }),
@@ -62,6 +70,14 @@ impl Coordinator {
                     .await;
             }
             pause(self.settings.fleet, shutdown).await;
+        }
+    }
+
+    /// Goes on while the store is away, which is what it is for.
+    async fn own_loop(&self, shutdown: &CancellationToken) {
+        while !shutdown.is_cancelled() {
+            self.watch_store(Timestamp::now()).await;
+            pause(self.settings.deliver, shutdown).await;
         }
     }
 

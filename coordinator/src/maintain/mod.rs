@@ -20,6 +20,8 @@ mod compact;
 
 mod observe;
 
+mod alerts;
+
 mod loops;
 
 mod outage;
@@ -28,16 +30,19 @@ mod counters;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use fleet_worker_sdk::{Repository, Result, SessionId, WorkerId};
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 
+pub use alerts::Retries;
 pub use counters::{Counters, Totals};
 
-use crate::health::{Settings, Status};
+use crate::alert::AlertSettings;
+use crate::channel::Sender;
+use crate::health::{Alarms, Settings, Status};
 use crate::lifecycle::Liveness;
 use crate::model::{Derived, Worker};
 use crate::retention::Keep;
@@ -65,6 +70,16 @@ pub struct CoordinatorSettings {
     pub fleet_idle: Duration,
     /// How often finished runs are taken into their bots' series, and scores into their histories.
     pub observe: Duration,
+    /// How alerts are raised.
+    pub alerts: AlertSettings,
+    /// Who is told of them.
+    pub sender: Sender,
+    /// How often a delivery is tried.
+    pub retries: Retries,
+    /// How often is looked for alerts.
+    pub alert: Duration,
+    /// How often is looked for deliveries.
+    pub deliver: Duration,
     /// What is kept.
     pub keep: Keep,
     /// How often what is not kept is removed.
@@ -88,6 +103,12 @@ impl Default for CoordinatorSettings {
             fleet: Duration::from_millis(100),
             fleet_idle: Duration::from_secs(5),
             observe: Duration::from_secs(5),
+            alerts: AlertSettings::default(),
+            sender: Sender::default(),
+            retries: Retries::default(),
+            // Holds and waits are tens of seconds.
+            alert: Duration::from_secs(5),
+            deliver: Duration::from_secs(1),
             keep: Keep::default(),
             // Memory fills up in minutes at the earliest.
             retention: Duration::from_secs(30),
@@ -122,6 +143,12 @@ pub struct Coordinator {
     outage: Outage,
     /// Where compaction goes on.
     compaction: Mutex<compact::Walk>,
+    /// What alerts make of the fleet's health, as last looked at.
+    alarms: std::sync::Mutex<Alarms>,
+    /// Alerts that this process raises by itself.
+    own: Mutex<alerts::Own>,
+    /// Sessions whose counts do not agree.
+    mismatched: AtomicU64,
 }
 
 /// What is remembered about workers between two looks at them.
@@ -153,6 +180,9 @@ impl Coordinator {
             recorded: Mutex::default(),
             resumed: std::sync::Mutex::default(),
             compaction: Mutex::default(),
+            alarms: std::sync::Mutex::default(),
+            own: Mutex::default(),
+            mismatched: AtomicU64::default(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use fleet_worker_sdk::Error;
 use tokio::time::Instant;
@@ -16,6 +17,8 @@ pub(super) struct Outage {
 #[derive(Debug, Default)]
 struct Failing {
     since: Option<Instant>,
+    /// Since when it cannot be reached, which is worse than refusing something.
+    unreachable: Option<Instant>,
     loops: BTreeSet<&'static str>,
 }
 
@@ -31,6 +34,9 @@ impl Outage {
     pub(super) fn failed(&self, name: &'static str, error: &Error) {
         let mut failing = self.lock();
         failing.loops.insert(name);
+        if matches!(error, Error::Unavailable { .. }) {
+            failing.unreachable.get_or_insert_with(Instant::now);
+        }
         if failing.since.is_none() {
             failing.since = Some(Instant::now());
             tracing::warn!(store = %self.store, during = name, %error, "the store fails since now; retrying until it answers");
@@ -47,9 +53,15 @@ impl Outage {
             && failing.loops.is_empty()
             && let Some(since) = failing.since.take()
         {
+            failing.unreachable = None;
             let seconds = since.elapsed().as_secs_f64();
             tracing::info!(store = %self.store, seconds, "the store is back");
         }
+    }
+
+    /// For how long it cannot be reached.
+    pub(super) fn unreachable(&self) -> Option<Duration> {
+        self.lock().unreachable.map(|since| since.elapsed())
     }
 
     /// Whether it fails any loop.

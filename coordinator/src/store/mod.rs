@@ -3,6 +3,8 @@
 pub mod observe;
 
 pub mod compact;
+pub mod alerts;
+
 pub mod memory;
 pub mod operate;
 pub mod redis;
@@ -25,6 +27,7 @@ use crate::index::Index;
 use crate::model::{Derived, FeedEntry, Rollup, Run, Session, SessionFacts, Update, Worker};
 
 pub use compact::{Compact, Compacted};
+pub use alerts::Alerting;
 pub use observe::{MAX_ANOMALIES, Observe};
 pub use operate::Operate;
 pub use standing::{Kept, Speaker, Standing};
@@ -94,7 +97,9 @@ pub trait Read: Write {
 
 /// What a coordinator does with it.
 #[async_trait]
-pub trait Maintain: retain::Retain + compact::Compact + Standing + Observe + Operate {
+pub trait Maintain:
+    retain::Retain + compact::Compact + Standing + Observe + Operate + Alerting
+{
     /// Changes to look at: those of dead coordinators first, then new ones; waits up to `wait`.
     async fn changes(&self, consumer: &str, wait: Duration) -> Result<Vec<FeedEntry>>;
     /// Takes entries off the feed.

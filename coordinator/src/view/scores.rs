@@ -5,10 +5,11 @@ use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::alert::alarms;
 use crate::health::fleet::{FleetFacts, Remembered, fleet};
 use crate::health::{Alarms, Explanation, FleetHealth, Health, Settings, Subject, explain, rollup};
 use crate::model::{SessionFacts, Worker};
-use crate::store::{Read, Standing};
+use crate::store::{Alerting, Read, Standing};
 
 /// A session's health and its two halves.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,7 +70,7 @@ pub fn session_health(facts: &SessionFacts, settings: &Settings) -> SessionHealt
 ///
 /// # Errors
 /// As the store's.
-pub async fn fleet_health<S: Standing + ?Sized>(
+pub async fn fleet_health<S: Standing + Alerting + ?Sized>(
     store: &S,
     settings: &Settings,
 ) -> Result<FleetHealth> {
@@ -84,7 +85,7 @@ pub async fn fleet_health<S: Standing + ?Sized>(
 ///
 /// # Errors
 /// As the store's.
-pub async fn compute_fleet<S: Standing + ?Sized>(
+pub async fn compute_fleet<S: Standing + Alerting + ?Sized>(
     store: &S,
     before: Option<&FleetHealth>,
     settings: &Settings,
@@ -92,13 +93,16 @@ pub async fn compute_fleet<S: Standing + ?Sized>(
     // Before the rest: what is read is no older.
     let now = store.now().await?;
     let workers = store.workers().await?;
-    fleet_with(store, &workers, now, before, settings).await
+    let alarms = alarms(&store.alerts().await?.board);
+    fleet_with(store, &workers, &alarms, now, before, settings).await
 }
 
-/// As [`compute_fleet`], with the store's time of now, and its workers as they were a moment ago.
+/// As [`compute_fleet`], with the store's time of now, and its workers and alerts as they were a
+/// moment ago.
 pub(crate) async fn fleet_with<S: Read + ?Sized>(
     store: &S,
     workers: &[Worker],
+    alarms: &Alarms,
     now: Timestamp,
     before: Option<&FleetHealth>,
     settings: &Settings,
@@ -114,7 +118,7 @@ pub(crate) async fn fleet_with<S: Read + ?Sized>(
         remembered: &remembered.collect(),
         workers,
         rollup,
-        alarms: &Alarms::default(),
+        alarms,
         now,
     };
     Ok(fleet(&facts, before, settings))

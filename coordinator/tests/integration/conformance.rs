@@ -61,6 +61,7 @@ mod retention;
 mod observed;
 
 mod compaction;
+mod alerts;
 
 #[tokio::test]
 async fn every_law_holds_in_a_cluster() {
@@ -80,4 +81,5 @@ async fn every_law_holds_in_a_cluster() {
     retention::on_cluster(&cluster).await;
     observed::on_cluster(&cluster).await;
     compaction::on_cluster(&cluster).await;
+    alerts::on_cluster(&cluster).await;
 }

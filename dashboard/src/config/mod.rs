@@ -10,9 +10,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use fleet_coordinator::config::RawHealth;
 use fleet_coordinator::config::keep;
 use fleet_coordinator::config::shared::{log_format, namespace, partitions};
+use fleet_coordinator::config::{AlertConfig, RawHealth};
 pub use fleet_coordinator::config::{ConfigError, StoreAddress};
 use fleet_coordinator::health::Settings as HealthSettings;
 pub use fleet_coordinator::logging::LogFormat;
@@ -83,6 +83,8 @@ pub struct Settings {
     pub cache_sessions: u64,
     /// How scores are made.
     pub health: HealthSettings,
+    /// What is an alert, and who is told; for the coordinator of a fleet in this process.
+    pub alerts: AlertConfig,
     /// What is kept of a fleet in this process.
     pub keep: Keep,
 }
@@ -130,6 +132,7 @@ impl Settings {
             cache_sessions: limits::CACHE_SESSIONS.take(raw.cache_sessions)?,
             health: raw.health.clone().unwrap_or_default().checked()?,
             keep: keep::checked(raw.keep_days, raw.keep_findings, None, in_memory())?,
+            alerts: raw.alerts.clone().unwrap_or_default().checked()?,
         })
     }
 
@@ -164,6 +167,7 @@ impl Settings {
             cache_ttl_ms: ms(self.cache_ttl),
             cache_sessions: Some(self.cache_sessions),
             health: Some(RawHealth::shown(&self.health)),
+            alerts: Some(self.alerts.shown()),
             keep_days: keep::days(&self.keep),
             keep_findings: self.keep.findings,
         }
@@ -200,6 +204,7 @@ impl Default for Settings {
             cache_ttl: Duration::from_millis(limits::CACHE_TTL.default),
             cache_sessions: limits::CACHE_SESSIONS.default,
             health: HealthSettings::default(),
+            alerts: AlertConfig::default(),
             keep: in_memory(),
         }
     }

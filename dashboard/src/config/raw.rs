@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use fleet_coordinator::config::{RawHealth, read_file};
+use fleet_coordinator::config::{RawAlerts, RawHealth, read_file};
 use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, Settings};
@@ -135,6 +135,9 @@ pub struct Raw {
     /// How scores are made; in the file only. Last, for a TOML table ends what stands above it.
     #[arg(skip)]
     pub health: Option<RawHealth>,
+    /// What is an alert, and who is told, for a fleet in this process; in the file only.
+    #[arg(skip)]
+    pub alerts: Option<RawAlerts>,
 }
 
 impl std::fmt::Debug for Raw {
@@ -179,6 +182,7 @@ impl Raw {
             cache_ttl_ms: self.cache_ttl_ms.or(file.cache_ttl_ms),
             cache_sessions: self.cache_sessions.or(file.cache_sessions),
             health: self.health.or(file.health),
+            alerts: self.alerts.or(file.alerts),
         }
     }
 }

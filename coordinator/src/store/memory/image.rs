@@ -34,6 +34,7 @@ impl State {
         entries.extend(self.rollup.entries());
         entries.extend(self.standing.entry());
         entries.extend(self.observed.entries());
+        entries.extend(self.alerts.entries());
         entries.extend(self.workers.entries());
         let sessions = self
             .sessions
@@ -69,6 +70,8 @@ impl State {
             } => drop(self.baselines.insert((repository, bot, git_ref), session)),
             Entry::Sums { sums } => self.rollup.restore_sums(sums),
             Entry::Speaker { repository, latest } => self.rollup.restore(repository, latest),
+            Entry::Alerts { kept } => self.alerts.restore(*kept),
+            Entry::Audited { one } => self.alerts.restore_audit(one),
             entry => self.observed.restore(entry)?,
         }
         Ok(())

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use super::dead::Dead;
+use super::alerts::Kept;
 use super::execution::{after, receiving};
 use super::feed::Feed;
 use super::observe::Observed;
@@ -46,6 +47,7 @@ pub(super) struct State {
     pub(super) dead: Dead,
     pub(super) standing: Last,
     pub(super) observed: Observed,
+    pub(super) alerts: Kept,
 }
 
 /// What a push came to.
@@ -74,6 +76,7 @@ impl State {
             dead: Dead::default(),
             standing: Last::default(),
             observed: Observed::default(),
+            alerts: Kept::default(),
         }
     }
 

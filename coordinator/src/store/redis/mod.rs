@@ -3,6 +3,7 @@
 mod parse;
 
 mod compact;
+mod alerts;
 
 mod fold;
 
@@ -64,6 +65,7 @@ pub(crate) fn library() -> String {
         include_str!("functions/compact.lua"),
         include_str!("functions/standing.lua"),
         include_str!("functions/observe.lua"),
+        include_str!("functions/alerts.lua"),
     ]
     .concat()
 }

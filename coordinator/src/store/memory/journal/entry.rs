@@ -19,6 +19,8 @@ use crate::health::FleetHealth;
 use crate::history::Point;
 use crate::model::{Counts, Derived, Rollup, Run, Session, Worker};
 use crate::series::BotSeries;
+use crate::store::alerts::Audit;
+use crate::store::memory::alerts::Kept;
 use crate::store::memory::producers::Last;
 use crate::store::memory::rollup::Latest;
 use crate::store::memory::session::Apart;
@@ -76,6 +78,10 @@ pub(crate) enum Entry {
     Anomalies { found: Vec<Anomaly> },
     /// A score was recorded.
     Point { scope: String, point: Point },
+    /// Alerts, silences or deliveries changed.
+    Alerts { kept: Box<Kept> },
+    /// Somebody did something.
+    Audited { one: Audit },
     /// A worker appeared, or changed its state.
     Worker { worker: Worker, progress: u64 },
     /// A worker was forgotten.
