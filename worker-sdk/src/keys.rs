@@ -338,7 +338,11 @@ impl Keys {
                     .map(partition),
                 )
                 .collect(),
-            Touches::Served => ["dead", "probe"].iter().map(partition).collect(),
+            Touches::Served => ["alerts", "silences", "outbox", "outbox:dead", "audit"]
+                .iter()
+                .map(control)
+                .chain(["dead", "probe"].iter().map(partition))
+                .collect(),
         }
     }
 
@@ -359,7 +363,7 @@ pub enum Touches {
     /// What bots write: sessions with all that is theirs, producers, runs, workers.
     Pushed,
     /// What a dashboard writes beyond what it takes for bots: letters that it cannot read, and
-    /// its readiness.
+    /// its readiness, and what people do about alerts.
     Served,
 }
 

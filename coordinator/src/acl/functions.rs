@@ -57,6 +57,13 @@ pub const DASHBOARD: &[Function] = &[
         ],
     ),
     ("fleet_command_1", &["exists", "hset", "publish"]),
+    ("fleet_alerts_1", &["hmget", "hvals", "xlen", "xrange"]),
+    ("fleet_raise_1", &["hget", "hset", "time", "xadd", "xlen"]),
+    ("fleet_revive_1", &["xadd", "xdel", "xlen", "xrange"]),
+    (
+        "fleet_silence_1",
+        &["hdel", "hget", "hgetall", "hset", "time", "xadd"],
+    ),
 ];
 
 /// What coordinators and operators call beyond that.
@@ -77,6 +84,14 @@ pub const COORDINATOR: &[Function] = &[
         ],
     ),
     ("fleet_keep_1", &["hget", "hset", "time"]),
+    (
+        "fleet_claim_1",
+        &["hget", "hset", "time", "xadd", "xdel", "xrange"],
+    ),
+    (
+        "fleet_delivered_1",
+        &["hdel", "hget", "hset", "time", "xadd", "xdel", "xrange"],
+    ),
     ("fleet_advance_1", KEEP_AND_LAST),
     ("fleet_note_1", &["hdel", "hset", "zadd", "zrange", "zrem"]),
     (

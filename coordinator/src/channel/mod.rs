@@ -121,6 +121,11 @@ impl Target {
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
             return Err(refuse("it is no http:// or https:// address of a host"));
         }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(refuse(
+                "it holds credentials, which are not sent; use secret-file",
+            ));
+        }
         if self.kind == Kind::Alertmanager {
             let path = format!("{}/api/v2/alerts", url.path().trim_end_matches('/'));
             url.set_path(&path);
@@ -162,7 +167,12 @@ mod tests {
         assert!(!format!("{slack:?}").contains("hunter2"));
         let manager = target(Kind::Alertmanager, "http://am:9093/prefix/");
         assert_eq!(manager.endpoint().unwrap().path(), "/prefix/api/v2/alerts");
-        for wrong in ["hunter2", "ftp://hunter2/x", "/hunter2"] {
+        for wrong in [
+            "hunter2",
+            "ftp://hunter2/x",
+            "/hunter2",
+            "http://a:hunter2@b",
+        ] {
             let refused = target(Kind::Slack, wrong)
                 .endpoint()
                 .unwrap_err()

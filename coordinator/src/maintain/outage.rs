@@ -17,7 +17,7 @@ pub(super) struct Outage {
 #[derive(Debug, Default)]
 struct Failing {
     since: Option<Instant>,
-    /// Since when it cannot be reached, which is worse than refusing something.
+    /// Since when no loop can reach it.
     unreachable: Option<Instant>,
     loops: BTreeSet<&'static str>,
 }
@@ -49,17 +49,17 @@ impl Outage {
     /// that takes reads but no writes is not back.
     pub(super) fn served(&self, name: &'static str) {
         let mut failing = self.lock();
+        failing.unreachable = None;
         if failing.loops.remove(name)
             && failing.loops.is_empty()
             && let Some(since) = failing.since.take()
         {
-            failing.unreachable = None;
             let seconds = since.elapsed().as_secs_f64();
             tracing::info!(store = %self.store, seconds, "the store is back");
         }
     }
 
-    /// For how long it cannot be reached.
+    /// For how long no loop could reach it.
     pub(super) fn unreachable(&self) -> Option<Duration> {
         self.lock().unreachable.map(|since| since.elapsed())
     }

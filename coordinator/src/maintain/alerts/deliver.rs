@@ -14,7 +14,7 @@ use crate::channel::Sent;
 use crate::store::alerts::{Claimed, Outcome};
 
 /// How long a coordinator has a delivery to itself: six times what an attempt takes at the most.
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 
 /// How often a delivery is tried, and how long it rests in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

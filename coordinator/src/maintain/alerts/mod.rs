@@ -11,7 +11,7 @@ mod own;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
-use fleet_worker_sdk::{Bot, BotId, Error, Result};
+use fleet_worker_sdk::{Bot, BotId, Result};
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 
@@ -81,6 +81,7 @@ impl Coordinator {
             tokio::try_join!(store.bots(), store.series(), store.anomalies())?;
         let runs = self.runs_of(&bots).await?;
         let workers = self.workers(now).await?;
+        let letters = if_allowed(store.letters(None, 1).await)?;
         let facts = Facts {
             bots: &bots,
             runs: &runs,
@@ -89,7 +90,7 @@ impl Coordinator {
             anomalies: &anomalies,
             backlog: if_allowed(store.backlog().await)?.unwrap_or_default(),
             memory: if_allowed(store.memory().await)?.flatten(),
-            dead: alerts.undelivered,
+            dead: alerts.undelivered + letters.map_or(0, |letters| letters.total),
             mismatched: self.mismatched.load(Ordering::Relaxed),
             now,
             health: &self.settings.health,

@@ -10,8 +10,8 @@
 //! small lock, in the order in which it was applied; what bots write is acknowledged when it is in
 //! the journal's file. What coordinators compute is not waited for: lost, it is computed again.
 
-mod dead;
 mod alerts;
+mod dead;
 mod execution;
 mod feed;
 mod image;

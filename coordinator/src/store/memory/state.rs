@@ -12,8 +12,8 @@ use fleet_worker_sdk::{
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
-use super::dead::Dead;
 use super::alerts::Kept;
+use super::dead::Dead;
 use super::execution::{after, receiving};
 use super::feed::Feed;
 use super::observe::Observed;

@@ -11,7 +11,7 @@ use fleet_coordinator::store::alerts::{MAX_OUTBOX, MAX_SILENCES, Outcome};
 use fleet_worker_sdk::Error;
 use jiff::{SignedDuration, Timestamp};
 
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 
 /// A board on which a bot fails, and what its channels are told.
 fn raised(at: Timestamp, channels: &[&str]) -> (Board, Vec<Delivery>) {
@@ -131,7 +131,7 @@ async fn a_delivery_is_taken_over_when_its_lease_is_over_or_it_has_rested(store:
             .unwrap(),
         "it lost it"
     );
-    let later = Outcome::Again(Duration::from_secs(3_600));
+    let later = Outcome::Again(Duration::from_hours(1));
     assert!(store.settle_delivery("b", &taken[0], &later).await.unwrap());
     assert_eq!(
         store.claim("b", &channels, LEASE).await.unwrap(),
