@@ -29,6 +29,8 @@ pub mod lifecycle;
 
 pub mod retention;
 
+pub mod conserve;
+
 pub mod alert;
 
 pub mod report;

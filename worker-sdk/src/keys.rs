@@ -133,6 +133,12 @@ impl Keys {
         self.control("audit")
     }
 
+    /// HASH: session -> what is wrong with its numbers, as JSON, 256 at most. Written by
+    /// `fleet_mismatch` and coordinators; read by coordinators and dashboards.
+    pub fn conservation(&self) -> String {
+        self.control("conservation")
+    }
+
     /// HASH: what a worker last said, its progress time and pending command. Written by
     /// `fleet_beat` and `fleet_command`; read by coordinators and dashboards. Expires a day after
     /// the last beat.
@@ -246,6 +252,15 @@ impl Keys {
     pub fn compacting(&self, session: &SessionId, token: u128) -> [String; 2] {
         ["log", "packed"].map(|name| {
             let name = format!("s:{session}:new:{token:032x}:{name}");
+            self.partition(session.partition(), &name)
+        })
+    }
+
+    /// ZSET and HASH: an index and counters in the making, `token` a random number of the one who
+    /// makes them. Written by a repair, renamed by `fleet_repair`; they expire.
+    pub fn mending(&self, session: &SessionId, token: u128) -> [String; 2] {
+        ["index", "counts"].map(|name| {
+            let name = format!("s:{session}:mend:{token:032x}:{name}");
             self.partition(session.partition(), &name)
         })
     }

@@ -21,6 +21,8 @@ pub struct Counters {
     dropped: AtomicU64,
     compacted: AtomicU64,
     compacted_bytes: AtomicU64,
+    conserved: AtomicU64,
+    mismatched: AtomicU64,
     lag_ms: AtomicU64,
     /// When the lag was measured last.
     lag_measured: Mutex<Option<Instant>>,
@@ -55,6 +57,10 @@ pub struct Totals {
     pub compacted: u64,
     /// Bytes of the store's memory that compaction saved.
     pub compacted_bytes: u64,
+    /// Sessions counted to see whether they add up.
+    pub conserved: u64,
+    /// Sessions that did not when it was last looked: a level, not a count.
+    pub mismatched: u64,
     /// Age of the oldest change of the last look at the feed when all of it was computed, in
     /// milliseconds: a level, not a count.
     pub lag_ms: u64,
@@ -86,6 +92,14 @@ impl Counters {
     pub(super) fn compacted(&self, bytes: u64) {
         self.compacted.fetch_add(1, Ordering::Relaxed);
         self.compacted_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn conserved(&self) {
+        self.conserved.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn mismatched(&self, sessions: u64) {
+        self.mismatched.store(sessions, Ordering::Relaxed);
     }
 
     pub(super) fn refused(&self) {
@@ -161,6 +175,8 @@ impl Counters {
             redelivered: read(&self.redelivered),
             undelivered: read(&self.undelivered),
             firing: self.firing.each_ref().map(read),
+            conserved: read(&self.conserved),
+            mismatched: read(&self.mismatched),
             lag_ms: read(&self.lag_ms),
         }
     }

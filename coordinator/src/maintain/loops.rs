@@ -45,6 +45,12 @@ impl Coordinator {
                 "compaction",
                 || async { self.compact().await.map(drop) }
             ),
+            self.every(
+                self.settings.conserve,
+                &shutdown,
+                "conservation",
+                || async { self.conserve().await.map(drop) }
+            ),
         );
     }
 

@@ -106,6 +106,11 @@ fn add(registry: &Registry, totals: &Totals) -> prometheus::Result<()> {
             "Memory of the store that compaction saved.",
             totals.compacted_bytes,
         ),
+        (
+            "fleet_conservation_checked_sessions_total",
+            "Sessions counted to see whether they add up.",
+            totals.conserved,
+        ),
     ] {
         let counter = GenericCounter::<AtomicU64>::new(name, help)?;
         counter.inc_by(value);

@@ -5,6 +5,7 @@ pub mod observe;
 pub mod compact;
 pub mod alerts;
 
+pub mod conserve;
 pub mod memory;
 pub mod operate;
 pub mod redis;
@@ -28,6 +29,7 @@ use crate::model::{Derived, FeedEntry, Rollup, Run, Session, SessionFacts, Updat
 
 pub use compact::{Compact, Compacted};
 pub use alerts::Alerting;
+pub use conserve::Conserve;
 pub use observe::{MAX_ANOMALIES, Observe};
 pub use operate::Operate;
 pub use standing::{Kept, Speaker, Standing};
@@ -98,7 +100,7 @@ pub trait Read: Write {
 /// What a coordinator does with it.
 #[async_trait]
 pub trait Maintain:
-    retain::Retain + compact::Compact + Standing + Observe + Operate + Alerting
+    retain::Retain + compact::Compact + Standing + Observe + Operate + Alerting + Conserve
 {
     /// Changes to look at: those of dead coordinators first, then new ones; waits up to `wait`.
     async fn changes(&self, consumer: &str, wait: Duration) -> Result<Vec<FeedEntry>>;

@@ -11,6 +11,7 @@
 //! the journal's file. What coordinators compute is not waited for: lost, it is computed again.
 
 mod alerts;
+mod conserve;
 mod dead;
 mod execution;
 mod feed;

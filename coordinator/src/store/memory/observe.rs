@@ -10,6 +10,7 @@ use super::MemoryStore;
 use super::image::misplaced;
 use super::journal::Entry;
 use crate::anomaly::Anomaly;
+use crate::conserve::Mismatch;
 use crate::history::{MAX_POINTS, Point, Scope, Take};
 use crate::model::Run;
 use crate::series::{BotSeries, Marker};
@@ -23,6 +24,8 @@ pub(super) struct Observed {
     /// Milliseconds and id of each, oldest first.
     by_time: BTreeSet<(i64, String)>,
     histories: HashMap<Scope, VecDeque<Point>>,
+    /// Sessions whose numbers do not agree.
+    pub(super) mismatches: BTreeMap<SessionId, Mismatch>,
 }
 
 impl Observed {

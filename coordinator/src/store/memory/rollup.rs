@@ -55,6 +55,11 @@ impl Rollups {
         self.latest.insert(repository, latest);
     }
 
+    /// Counts so many findings more, or fewer, than a session was counted with.
+    pub(super) fn corrected(&mut self, by: i64) {
+        self.sums.findings = self.sums.findings.saturating_add_signed(by);
+    }
+
     /// Counts a session that was created.
     pub(super) fn opened(&mut self) {
         self.sums.sessions += 1;

@@ -198,6 +198,32 @@ impl Stored {
         fresh
     }
 
+    /// Makes it what `index` holds, but for the counters where those stay as they are; `held_back`
+    /// findings are counted and not in the index.
+    pub(super) fn mend(&mut self, index: &Index, counters_stay: bool) {
+        if !counters_stay {
+            self.members = index.fingerprints(None).collect();
+            self.counts = index.counts();
+            self.session.tally = index.tally();
+            // Those over a limit are counted together, beside as many as it allows.
+            self.apart = Apart {
+                categories: self.counts.by_category.len().min(MAX_CATEGORIES),
+                rules: self.counts.by_rule.len().min(MAX_RULES),
+            };
+        }
+        self.members.extend(index.fingerprints(None));
+        self.session.total = self.members.len() as u64;
+    }
+
+    /// Members that are not in `index`, and findings of it that are no members.
+    pub(super) fn strangers(&self, index: &Index) -> (u64, u64) {
+        let strangers = self.members.iter().filter(|member| !index.contains(member));
+        let missing = index
+            .fingerprints(None)
+            .filter(|f| !self.members.contains(f));
+        (strangers.count() as u64, missing.count() as u64)
+    }
+
     /// The session with its counters.
     pub(super) fn facts(&self) -> SessionFacts {
         SessionFacts {

@@ -92,7 +92,7 @@ impl State {
     }
 
     /// Records that a session changed.
-    fn touch(&mut self, id: &SessionId, now: Timestamp) -> Result<Version> {
+    pub(super) fn touch(&mut self, id: &SessionId, now: Timestamp) -> Result<Version> {
         let stored = self.session_mut(id)?;
         let before = cursor(&stored.session);
         let version = stored.touch(now);

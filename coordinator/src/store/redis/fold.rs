@@ -167,6 +167,28 @@ impl Fold {
     }
 }
 
+/// A session folded apart from those that are read: for who has to know what its log says.
+#[derive(Debug)]
+pub(super) struct Apart(Arc<Fold>);
+
+impl Apart {
+    pub(super) fn new() -> Self {
+        Self(Fold::empty())
+    }
+
+    /// Folds what was logged since, whether or not it agrees with the counters; answers the
+    /// generation that all of it is of.
+    pub(super) async fn catch_up(&self, link: &RedisLink, session: &SessionId) -> Result<u64> {
+        let _agrees = self.0.catch_up(link, session).await?;
+        Ok(self.0.position.lock().await.generation)
+    }
+
+    /// What was folded.
+    pub(super) fn index(&self) -> &RwLock<Index> {
+        &self.0.index
+    }
+}
+
 async fn tail(link: &RedisLink, session: &SessionId, position: &Position) -> Result<Tail> {
     let keys = link.keys();
     let keys = [

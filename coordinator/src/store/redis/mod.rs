@@ -8,6 +8,7 @@ mod alerts;
 mod fold;
 
 mod backlog;
+mod conserve;
 mod dead;
 mod feed;
 
@@ -64,6 +65,7 @@ pub(crate) fn library() -> String {
         include_str!("functions/drop.lua"),
         include_str!("functions/compact.lua"),
         include_str!("functions/standing.lua"),
+        include_str!("functions/conserve.lua"),
         include_str!("functions/observe.lua"),
         include_str!("functions/alerts.lua"),
     ]

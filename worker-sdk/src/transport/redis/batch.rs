@@ -122,12 +122,11 @@ impl<'a> Tallies<'a> {
     }
 }
 
-/// Orders a session's findings by severity, then by arrival from their producer. Written out here,
-/// since Lua would print it and Redis read it again.
-fn score(finding: &Finding, sequence: u64, position: usize) -> u64 {
+/// The score of a finding in its session's index: orders by severity, then by `order`, its place among
+/// those of its producer. Written out here, since Lua would print it and Redis read it again.
+pub fn score(class: WeightClass, order: u64) -> u64 {
     const RANK: u64 = 1 << 40;
-    let order = sequence.wrapping_mul(1_000).wrapping_add(position as u64) % RANK;
-    u64::from(finding.weight_class() as u8) * RANK + order
+    u64::from(class as u8) * RANK + order % RANK
 }
 
 /// Adds the arguments of `fleet_push_2` to `command`.
@@ -181,9 +180,11 @@ pub(super) fn arguments(command: &mut Cmd, batch: &Batch) -> Result<()> {
             .arg(rule)
             .arg(serde_json::to_vec(texts).map_err(Error::protocol)?);
     }
-    for (position, identified) in batch.findings.iter().enumerate() {
+    let first = batch.sequence.wrapping_mul(1_000);
+    for (position, identified) in (0..).zip(&batch.findings) {
+        let class = identified.finding.weight_class();
         command
-            .arg(score(&identified.finding, batch.sequence, position))
+            .arg(score(class, first.wrapping_add(position)))
             .arg(&identified.fingerprint.0);
     }
     Ok(())

@@ -24,6 +24,7 @@ use async_trait::async_trait;
 use redis::Cmd;
 
 pub use address::Address;
+pub use batch::score;
 pub use connect::Connection;
 pub use link::{Keeper, RedisLink};
 

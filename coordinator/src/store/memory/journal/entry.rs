@@ -62,6 +62,8 @@ pub(crate) enum Entry {
         session: SessionId,
         version: Version,
     },
+    /// A session was made what its findings say.
+    Mended { session: SessionId, at: Timestamp },
     /// A session's health was stored.
     Derived {
         session: SessionId,

@@ -1,6 +1,7 @@
 //! From records back to the state.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use fleet_worker_sdk::spool::file::{self, Extent, Record};
 use fleet_worker_sdk::{Error, Fingerprint, Partitions, Result, SessionId};
@@ -120,6 +121,13 @@ fn with_index<T>(
     Ok(work(&mut index))
 }
 
+fn mend(state: &mut State, session: &SessionId, at: Timestamp) -> Result<()> {
+    let findings = Arc::clone(&state.session(session)?.index);
+    let index = findings.try_read();
+    let index = index.map_err(|_| Error::conflict("the index is in use"))?;
+    state.mend(session, &index, at, true).map(drop)
+}
+
 fn other(state: &mut State, entry: Entry) -> Result<()> {
     match entry {
         Entry::Fleet { .. } => {}
@@ -127,6 +135,7 @@ fn other(state: &mut State, entry: Entry) -> Result<()> {
         Entry::Open { open, session, at } => drop(state.open_as(&open, session, at)?),
         Entry::Change { transition, at } => drop(state.transition(&transition, at)?),
         Entry::Drop { session, version } => drop(state.drop_session(&session, version)),
+        Entry::Mended { session, at } => mend(state, &session, at)?,
         Entry::Derived { session, derived } => drop(state.derive(&session, &derived)?),
         Entry::Health { version, fleet } => state.standing.restore(version, *fleet),
         Entry::Worker { worker, progress } => state.workers.restore(worker, progress),
