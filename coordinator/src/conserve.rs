@@ -225,15 +225,17 @@ impl Account {
         high.abs_diff(low)
     }
 
-    /// What the fleet's sums hold of the session: what two of its numbers say, for the sums are kept
-    /// with each push and one of the three may be damaged.
+    /// What the fleet's sums hold of the session: they are kept with each push, and so are the numbers
+    /// of which most agree; where none do, what the counters say.
     pub fn contributed(&self) -> i64 {
-        let counted = self.counted.by_bot;
-        if self.indexed == counted {
-            counted
-        } else {
-            self.total
-        }
+        let told = [self.counted.by_bot, self.total, self.indexed, self.truth()];
+        let agreeing = |number: i64| told.iter().filter(|other| **other == number).count();
+        // Of equals the last is taken, so the order is turned round.
+        let most = told
+            .into_iter()
+            .rev()
+            .max_by_key(|number| agreeing(*number));
+        most.unwrap_or(self.total)
     }
 
     /// Whether `strangers`, members of the index that are not in the log, are the findings that are
@@ -278,10 +280,10 @@ impl Sums {
     pub fn of(counts: &Counts, by_severity: u64) -> Self {
         let tally = counts.tally();
         let suppressed = tally.suppressed;
-        let sum = |open: u64| (open + suppressed) as i64;
+        let sum = |open: u64| (open + suppressed).cast_signed();
         Self {
-            by_bot: tally.total() as i64,
-            by_severity: by_severity as i64,
+            by_bot: tally.total().cast_signed(),
+            by_severity: by_severity.cast_signed(),
             by_category: sum(counts.by_category.values().sum()),
             by_rule: sum(counts.by_rule.values().sum()),
         }
@@ -377,3 +379,6 @@ pub fn changed_counters(before: &BTreeMap<String, i64>, after: &BTreeMap<String,
         .filter(|field| of(before, field) != of(after, field));
     changed.count() as u64
 }
+
+#[cfg(test)]
+mod tests;

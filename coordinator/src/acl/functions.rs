@@ -27,8 +27,8 @@ pub const WORKER: &[Function] = &[
     (
         "fleet_push_2",
         &[
-            "expire", "hdel", "hincrby", "hlen", "hmget", "hset", "hsetnx", "time", "xadd", "zadd",
-            "zmscore",
+            "expire", "getrange", "hdel", "hincrby", "hlen", "hmget", "hset", "hsetnx", "strlen",
+            "time", "xadd", "zadd", "zmscore",
         ],
     ),
 ];
@@ -83,6 +83,36 @@ pub const COORDINATOR: &[Function] = &[
             "del", "get", "hdel", "hget", "hincrby", "hmget", "publish", "unlink", "zrem",
         ],
     ),
+    (
+        "fleet_compact_1",
+        &[
+            "del",
+            "hgetall",
+            "hincrby",
+            "hlen",
+            "hmget",
+            "hset",
+            "memory|usage",
+            "persist",
+            "rename",
+            "strlen",
+            "unlink",
+            "xlen",
+            "zcard",
+        ],
+    ),
+    (
+        "fleet_account_1",
+        &["exists", "hgetall", "strlen", "xlen", "xrange", "zcard"],
+    ),
+    (
+        "fleet_repair_1",
+        &[
+            "hdel", "hincrby", "hlen", "hmget", "hset", "persist", "rename", "time", "unlink",
+            "xadd", "zadd", "zcard",
+        ],
+    ),
+    ("fleet_mismatch_1", &["hexists", "hlen", "hset"]),
     ("fleet_keep_1", &["hget", "hset", "time"]),
     (
         "fleet_claim_1",
@@ -149,7 +179,7 @@ mod tests {
                 let command = words.next().unwrap().to_lowercase();
                 let sub = words
                     .nth(1)
-                    .filter(|_| ["xinfo", "xgroup"].contains(&&*command));
+                    .filter(|_| ["memory", "xinfo", "xgroup"].contains(&&*command));
                 found.insert(match sub {
                     Some(sub) => format!("{command}|{}", sub.to_lowercase()),
                     None => command,

@@ -80,12 +80,14 @@ const COORDINATOR: &[&str] = &[
     "del",
     "function|load",
     "hsetnx",
+    "setrange",
     "xack",
     "xautoclaim",
     "xdel",
     "xgroup|create",
     "xinfo|consumers",
     "xreadgroup",
+    "zrange",
     "zrem",
 ];
 /// What an operator asks beyond that: how servers are, and nothing of other fleets on them.
@@ -98,12 +100,10 @@ const ADMIN: &[&str] = &[
     "function|list",
     "function|stats",
     "latency|latest",
-    "memory|usage",
     "slowlog|get",
     "ttl",
     "type",
     "xinfo|stream",
-    "zrange",
 ];
 
 /// SHA-256 of a password, as Redis takes it: 64 hexadecimal digits.

@@ -322,7 +322,7 @@ impl Rules<'_> {
         };
         let help =
             "Each has the reason with it. Requeue or drop them: `fleet dead`, `fleet alert dead`.";
-        let broken = "Findings were lost or counted twice. Keep the store as it is and look at the coordinators' log for the sessions.";
+        let broken = "Findings were lost, counted twice or made up. `fleet conserve` names the sessions, `fleet conserve repair` makes them add up.";
         let letters = self.over(Name::DeadLetters, dead as f64, letters, help);
         let counts = self.over(Name::ConservationMismatch, wrong as f64, counts, broken);
         letters.into_iter().chain(counts)

@@ -9,6 +9,7 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use super::{MAX_FINDINGS, MAX_SESSIONS, Reader, ReportQuery, ReportStream};
 use crate::answer::{Bots, FindingsQuery, HealthOf, Reporting, SessionPage, SessionView, Workers};
+use crate::conserve::Conservation;
 use crate::health::Settings;
 use crate::index::Page;
 use crate::model::Update;
@@ -109,6 +110,10 @@ impl Reader for DirectReader {
 
     async fn letters(&self, after: Option<&LetterId>, limit: usize) -> Result<Letters> {
         self.store.letters(after, limit).await
+    }
+
+    async fn conservation(&self) -> Result<Conservation> {
+        Ok(Conservation::of(self.store.mismatches().await?))
     }
 
     async fn command(&self, worker: &WorkerId, command: Command) -> Result<()> {

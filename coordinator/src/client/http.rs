@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::{MAX_FINDINGS, MAX_SESSIONS, Reader, ReportQuery, ReportStream};
 use crate::answer::{Bots, FindingsQuery, HealthOf, SessionPage, SessionView, Workers};
+use crate::conserve::Conservation;
 use crate::index::Page;
 use crate::store::SessionQuery;
 use crate::store::operate::{LetterId, Letters};
@@ -124,6 +125,10 @@ impl Reader for HttpReader {
         let mut parameters = vec![("limit", limit.to_string())];
         parameters.extend(after.iter().map(|id| ("after", id.to_string())));
         self.get("dead", parameters).await
+    }
+
+    async fn conservation(&self) -> Result<Conservation> {
+        self.get("conservation", Vec::new()).await
     }
 
     async fn command(&self, worker: &WorkerId, command: Command) -> Result<()> {

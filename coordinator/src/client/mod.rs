@@ -13,6 +13,7 @@ pub use direct::DirectReader;
 pub use http::HttpReader;
 
 use crate::answer::{Bots, FindingsQuery, HealthOf, SessionPage, SessionView, Workers};
+use crate::conserve::Conservation;
 use crate::index::Page;
 use crate::report::Format;
 use crate::store::SessionQuery;
@@ -67,6 +68,8 @@ pub trait Reader: Send + Sync {
     async fn workers(&self) -> Result<Workers>;
     /// Dead letters before `after`, latest first.
     async fn letters(&self, after: Option<&LetterId>, limit: usize) -> Result<Letters>;
+    /// Sessions that coordinators found not to add up.
+    async fn conservation(&self) -> Result<Conservation>;
     /// Gives a worker a command, delivered with its next beat.
     async fn command(&self, worker: &WorkerId, command: Command) -> Result<()>;
     /// Waits until something may have changed: at the next hint of a store, after a second where

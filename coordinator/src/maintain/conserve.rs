@@ -147,11 +147,10 @@ impl Coordinator {
                 tracing::info!(%session, "a session adds up again");
                 self.store.forget_mismatch(session).await
             }
-            Ok(None) => Ok(()),
             Err(Error::NotFound { .. }) if known.is_some() => {
                 self.store.forget_mismatch(session).await
             }
-            Err(Error::NotFound { .. }) => Ok(()),
+            Ok(None) | Err(Error::NotFound { .. }) => Ok(()),
             Err(error) if error.is_retryable() => Err(error),
             Err(error) => {
                 self.counters.failed();

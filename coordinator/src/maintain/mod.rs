@@ -17,6 +17,7 @@ mod retain;
 mod reap;
 
 mod compact;
+
 mod conserve;
 
 mod observe;
@@ -31,7 +32,7 @@ mod counters;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use fleet_worker_sdk::{Repository, Result, SessionId, WorkerId};
@@ -154,8 +155,6 @@ pub struct Coordinator {
     alarms: std::sync::Mutex<Alarms>,
     /// Alerts that this process raises by itself.
     own: Mutex<alerts::Own>,
-    /// Sessions whose counts do not agree.
-    mismatched: AtomicU64,
 }
 
 /// What is remembered about workers between two looks at them.
@@ -190,7 +189,6 @@ impl Coordinator {
             compaction: Mutex::default(),
             alarms: std::sync::Mutex::default(),
             own: Mutex::default(),
-            mismatched: AtomicU64::default(),
         }
     }
 

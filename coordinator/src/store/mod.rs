@@ -2,9 +2,8 @@
 
 pub mod observe;
 
-pub mod compact;
 pub mod alerts;
-
+pub mod compact;
 pub mod conserve;
 pub mod memory;
 pub mod operate;
@@ -27,8 +26,8 @@ use tokio::sync::{RwLock, broadcast};
 use crate::index::Index;
 use crate::model::{Derived, FeedEntry, Rollup, Run, Session, SessionFacts, Update, Worker};
 
-pub use compact::{Compact, Compacted};
 pub use alerts::Alerting;
+pub use compact::{Compact, Compacted};
 pub use conserve::Conserve;
 pub use observe::{MAX_ANOMALIES, Observe};
 pub use operate::Operate;

@@ -61,6 +61,9 @@ mod retention;
 mod observed;
 
 mod compaction;
+
+mod conservation;
+
 mod alerts;
 
 #[tokio::test]
@@ -81,5 +84,6 @@ async fn every_law_holds_in_a_cluster() {
     retention::on_cluster(&cluster).await;
     observed::on_cluster(&cluster).await;
     compaction::on_cluster(&cluster).await;
+    conservation::on_cluster(&cluster).await;
     alerts::on_cluster(&cluster).await;
 }

@@ -18,6 +18,7 @@ mod kept;
 mod redis_store;
 
 mod compaction;
+mod conserving;
 mod imports;
 
 mod outages;

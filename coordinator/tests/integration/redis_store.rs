@@ -154,6 +154,7 @@ async fn write_unreadable(connection: &mut MultiplexedConnection, session: &Sess
     .await;
     raw(connection, &["HINCRBY", &keys.session, "t:error", "2"]).await;
     raw(connection, &["HINCRBY", &keys.session, "total", "2"]).await;
+    raw(connection, &["HINCRBY", &keys.session, "xp:hypatia", "2"]).await;
     let body = "whatever comes after us";
     raw(
         connection,

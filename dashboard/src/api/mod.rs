@@ -33,6 +33,7 @@ pub(crate) mod report;
 
 pub(crate) mod observed;
 
+pub(crate) mod conservation;
 pub(crate) mod dead;
 
 use std::convert::Infallible;
@@ -87,6 +88,10 @@ const ENDPOINTS: &[(&str, &str)] = &[
         "GET /api/v1/sessions/{id}/findings/{fingerprint}",
         "one finding",
     ),
+    (
+        "GET /api/v1/conservation",
+        "sessions whose numbers do not agree",
+    ),
     ("GET /api/v1/dead", "dead letters; after, limit"),
     ("GET /api/v1/health", "the fleet's health"),
     ("GET /api/v1/health/tiers/{tier}", "a tier's health"),
@@ -116,6 +121,8 @@ pub fn routes(context: &Context) -> BoxedFilter<(Response,)> {
         .or(findings::routes(context))
         .unify()
         .or(observed::routes(context))
+        .unify()
+        .or(conservation::routes(context))
         .unify()
         .or(dead::routes(context))
         .unify()

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use fleet_coordinator::conserve::Conservation;
 use fleet_coordinator::lifecycle::Liveness;
 use fleet_coordinator::ops;
 use fleet_coordinator::store::retain::Memory;
@@ -116,19 +117,25 @@ struct Told {
     writable: bool,
     backlog: Option<Backlog>,
     memory: Option<Memory>,
+    conservation: Option<Conservation>,
 }
 
 impl Told {
     async fn ask(context: &Context) -> Result<Self> {
         let fleet = read(context).await?;
         let store = &context.store;
-        let (writable, backlog, memory) =
-            tokio::join!(store.check(), store.backlog(), store.memory());
+        let (writable, backlog, memory, mismatches) = tokio::join!(
+            store.check(),
+            store.backlog(),
+            store.memory(),
+            store.mismatches()
+        );
         Ok(Self {
             fleet,
             writable: writable.is_ok(),
             backlog: backlog.inspect_err(untold).ok(),
             memory: memory.inspect_err(untold).ok().flatten(),
+            conservation: mismatches.inspect_err(untold).ok().map(Conservation::of),
         })
     }
 
@@ -162,6 +169,18 @@ impl Told {
                 "fleet_store_memory_limit_bytes",
                 "Memory that it may use; 0 without a limit.",
                 memory.limit as f64,
+            )?;
+        }
+        if let Some(conservation) = &self.conservation {
+            page.gauge(
+                "fleet_conservation_mismatched_sessions",
+                "Sessions that coordinators found not to add up.",
+                conservation.mismatched as f64,
+            )?;
+            page.gauge(
+                "fleet_conservation_difference_findings",
+                "Findings by which the numbers of these sessions are apart.",
+                conservation.difference as f64,
             )?;
         }
         text.push_str(&encode(&page.0));

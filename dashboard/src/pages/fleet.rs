@@ -46,6 +46,8 @@ struct FleetPage {
     health: HealthShown,
     /// When what is shown was known, where the store is away.
     stale: Option<String>,
+    /// Sessions that do not add up.
+    mismatched: u64,
     store: String,
     address: String,
     filter: SessionFilter,
@@ -112,10 +114,11 @@ async fn fleet(
     let query = Query::parse(&query, &["repository", "state"])?;
     let asked = Asked::read(&query)?;
     let frame = Frame::new(Place::Fleet, true);
-    let (listed, seen, bots) = tokio::try_join!(
+    let (listed, seen, bots, mismatches) = tokio::try_join!(
         listing::list(&context, &query, &asked, SESSIONS),
         async { Ok(context.view.fleet().await?) },
         async { Ok(context.store.bots().await?) },
+        async { Ok(context.store.mismatches().await?) },
     )?;
     let latest = latest(&listed.sessions);
     let tally = sum(latest.iter().map(|session| &session.tally));
@@ -123,6 +126,7 @@ async fn fleet(
     Ok(FleetPage {
         health: HealthShown::from(&seen.health),
         stale: seen.stale.then(|| exact(seen.computed_at)),
+        mismatched: mismatches.len() as u64,
         store: context.store.address(),
         address: address(host),
         filter: SessionFilter::new(&asked, &query),

@@ -28,6 +28,7 @@ mod workers;
 
 mod watch;
 
+mod conserve;
 mod dead;
 
 mod doctor;
@@ -125,6 +126,9 @@ enum Command {
     /// Lists what nobody could read or settle; puts it back, or throws it away
     #[command(after_help = after(dead::EXAMPLES))]
     Dead(dead::Dead),
+    /// Says whether sessions add up; makes one do so again
+    #[command(after_help = after(conserve::EXAMPLES))]
+    Conserve(conserve::Conserve),
     /// Says what is wrong with a fleet and its servers, and what to do
     #[command(after_help = after(doctor::EXAMPLES))]
     Doctor(doctor::Doctor),
@@ -159,6 +163,7 @@ impl Command {
             Self::Bots(bots) => end(bots.run().await),
             Self::Workers(workers) => end(workers.run().await),
             Self::Watch(watch) => end(watch.run().await),
+            Self::Conserve(conserve) => end(conserve.run().await),
             Self::Dead(dead) => end(dead.run().await),
             Self::Doctor(doctor) => end(doctor.run().await),
             Self::Acl(acl) => end(acl.run()),

@@ -77,8 +77,12 @@ impl Coordinator {
     /// What is wrong now.
     async fn observed(&self, alerts: &Alerts, now: Timestamp) -> Result<Vec<Observation>> {
         let store = &self.store;
-        let (bots, series, anomalies) =
-            tokio::try_join!(store.bots(), store.series(), store.anomalies())?;
+        let (bots, series, anomalies, mismatches) = tokio::try_join!(
+            store.bots(),
+            store.series(),
+            store.anomalies(),
+            store.mismatches()
+        )?;
         let runs = self.runs_of(&bots).await?;
         let workers = self.workers(now).await?;
         let letters = if_allowed(store.letters(None, 1).await)?;
@@ -91,7 +95,7 @@ impl Coordinator {
             backlog: if_allowed(store.backlog().await)?.unwrap_or_default(),
             memory: if_allowed(store.memory().await)?.flatten(),
             dead: alerts.undelivered + letters.map_or(0, |letters| letters.total),
-            mismatched: self.mismatched.load(Ordering::Relaxed),
+            mismatched: mismatches.len() as u64,
             now,
             health: &self.settings.health,
         };
@@ -116,11 +120,6 @@ impl Coordinator {
             .alarms
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner) = alarms(board);
-    }
-
-    /// How many sessions were last found whose counts do not agree; what becomes an alert.
-    pub fn found_mismatched(&self, sessions: u64) {
-        self.mismatched.store(sessions, Ordering::Relaxed);
     }
 }
 

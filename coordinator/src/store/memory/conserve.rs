@@ -23,8 +23,8 @@ impl Stored {
         let facts = self.facts();
         let session = facts.session;
         let executions = session.executions.iter().map(|execution| {
-            let received = execution.pushed as i64;
-            let counted = self.tally(&execution.bot).total() as i64;
+            let received = execution.pushed.cast_signed();
+            let counted = self.tally(&execution.bot).total().cast_signed();
             Received::of(execution, received, received, counted)
         });
         Account {
@@ -32,11 +32,11 @@ impl Stored {
             repository: session.repository.clone(),
             version: session.version,
             generation: session.generation,
-            indexed: facts.indexed as i64,
+            indexed: facts.indexed.cast_signed(),
             counted: Sums::of(&facts.counts, session.tally.total()),
-            total: session.total as i64,
-            logged: index.len() as i64,
-            quarantined: session.quarantined as i64,
+            total: session.total.cast_signed(),
+            logged: (index.len() as u64).cast_signed(),
+            quarantined: session.quarantined.cast_signed(),
             executions: executions.collect(),
         }
     }
@@ -61,7 +61,7 @@ impl State {
             index.counts()
         };
         let removed = if held_back { 0 } else { strangers };
-        let total = (index.len() as u64 + if held_back { strangers } else { 0 }) as i64;
+        let total = (index.len() as u64 + if held_back { strangers } else { 0 }).cast_signed();
         let mut after = Account {
             indexed: total,
             counted: Sums::of(&counts, counts.tally().total()),
@@ -70,7 +70,7 @@ impl State {
         };
         for execution in &mut after.executions {
             let counted = counts.by_bot.get(&execution.bot).map_or(0, Tally::total);
-            execution.counted = counted as i64;
+            execution.counted = counted.cast_signed();
         }
         let repair = Repair {
             applied: apply,

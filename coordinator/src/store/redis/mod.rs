@@ -2,13 +2,17 @@
 
 mod parse;
 
+mod members;
+
 mod compact;
+
+mod conserve;
+
 mod alerts;
 
 mod fold;
 
 mod backlog;
-mod conserve;
 mod dead;
 mod feed;
 

@@ -11,6 +11,8 @@ pub(crate) async fn assert_whole(store: &dyn Maintain, session: &SessionId) {
     assert_eq!(facts.session.tally.total(), total, "the session's tally");
     let tally = facts.counts.tally();
     assert_eq!(tally, facts.session.tally, "the sum of the bots' counts");
+    let account = store.account(session).await.unwrap();
+    assert_eq!(account.faults(), [], "{}", account.text());
     let open = total - tally.suppressed;
     let by_category: u64 = facts.counts.by_category.values().sum();
     assert_eq!(by_category, open, "the sum of the categories' counts");

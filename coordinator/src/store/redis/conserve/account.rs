@@ -78,6 +78,7 @@ async fn page(link: &RedisLink, session: &SessionId, last: &str) -> Result<Page>
         keys.log(session),
         keys.index(session),
         keys.counts(session),
+        keys.packed(session),
     ];
     let mut command = fcall_ro("fleet_account_1", &keys);
     command.arg(last).arg(PAGE);

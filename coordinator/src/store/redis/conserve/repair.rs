@@ -16,16 +16,15 @@ use crate::conserve::{self, Account, Repair, Sums};
 use crate::index::Index;
 use crate::model::{Counts, MAX_CATEGORIES, MAX_RULES, Tally};
 use crate::store::redis::fold::Apart;
+use crate::store::redis::members::{indexed, packed};
 
 /// Times that a session is looked at which changes meanwhile.
 const TRIES: usize = 5;
 /// Members or counters written at once: some 100 KiB.
 const AT_ONCE: usize = 2_000;
-/// Members read at once: 256 KiB.
-const MEMBERS_READ: usize = 16 * 1024;
 /// What is in the making expires this long after it was last written to. A step takes milliseconds;
 /// a minute lasts through a failover.
-const EXPIRES: Duration = Duration::from_secs(60);
+const EXPIRES: Duration = Duration::from_mins(1);
 
 /// A member of an index.
 type Member = [u8; 16];
@@ -62,22 +61,12 @@ pub(super) async fn repair(link: &RedisLink, session: &SessionId, apply: bool) -
     )))
 }
 
-/// The members of a session's index.
+/// The members of a session, packed or not.
 async fn members(link: &RedisLink, session: &SessionId) -> Result<BTreeSet<Vec<u8>>> {
-    let mut members = BTreeSet::new();
-    let mut from = 0;
-    loop {
-        let mut command = redis::cmd("ZRANGE");
-        command.arg(link.keys().index(session));
-        command.arg(from).arg(from + MEMBERS_READ - 1);
-        let page: Vec<Vec<u8>> = link.call(&command).await?;
-        let read = page.len();
-        members.extend(page);
-        from += read;
-        if read < MEMBERS_READ {
-            return Ok(members);
-        }
-    }
+    let packed = packed(link, session).await?;
+    let packed = packed.into_iter().map(|member| member.to_vec());
+    let indexed = indexed(link, session).await?;
+    Ok(packed.chain(indexed).collect())
 }
 
 /// A session as it is to be.
@@ -105,6 +94,7 @@ impl Mended {
         });
         let strangers: Vec<&Vec<u8>> = strangers.collect();
         let held_back = before.held_back(strangers.len() as u64)?;
+        let logged_now = (index.len() as u64).cast_signed();
         let (counts, tally) = if held_back {
             (numbers.counts.clone(), None)
         } else {
@@ -121,10 +111,10 @@ impl Mended {
             let score = score(fleet_worker_sdk::WeightClass::Error, 0);
             members.extend(strangers.into_iter().map(|member| (score, member.clone())));
         }
-        let total = members.len() as i64;
+        let total = (members.len() as u64).cast_signed();
         let mut set = vec![
             ("total".to_owned(), total),
-            ("duplicates".to_owned(), numbers.raw - index.len() as i64),
+            ("duplicates".to_owned(), numbers.raw - logged_now),
         ];
         let mut gone = Vec::new();
         if let Some((tally, counts)) = &tally {
@@ -140,7 +130,7 @@ impl Mended {
             }
             let of_bot = tally.as_ref().map(|(_, counts)| {
                 let of_bot = counts.by_bot.get(&execution.bot);
-                of_bot.map_or(0, Tally::total) as i64
+                of_bot.map_or(0, Tally::total).cast_signed()
             });
             execution.counted = of_bot.unwrap_or(execution.counted);
             execution
@@ -152,7 +142,7 @@ impl Mended {
                 Sums::of(counts, tally.total())
             }),
             total,
-            logged: index.len() as i64,
+            logged: logged_now,
             ..before.clone()
         };
         Ok(Self {
@@ -161,7 +151,7 @@ impl Mended {
                 added,
                 removed,
                 counters: conserve::changed_counters(&numbers.counts, &counts),
-                duplicates: (numbers.raw - index.len() as i64).max(0).cast_unsigned(),
+                duplicates: (numbers.raw - logged_now).max(0).cast_unsigned(),
                 lost: (before.contributed() - total).max(0).cast_unsigned(),
                 before: before.clone(),
                 after,
@@ -222,6 +212,7 @@ impl Mended {
             keys.rollup(partition),
             index.to_owned(),
             counts.to_owned(),
+            keys.packed(session),
         ];
         let before = &self.repair.before;
         let mut command = fcall("fleet_repair_1", &keys);
@@ -247,7 +238,9 @@ async fn write(link: &RedisLink, command: redis::Cmd, key: &str) -> Result<()> {
     let mut pipeline = redis::pipe();
     pipeline.atomic();
     pipeline.add_command(command).ignore();
-    pipeline.expire(key, EXPIRES.as_secs() as i64).ignore();
+    pipeline
+        .expire(key, EXPIRES.as_secs().cast_signed())
+        .ignore();
     link.pipeline::<()>(&pipeline).await
 }
 
@@ -277,22 +270,22 @@ fn fields(counts: &Counts) -> BTreeMap<String, i64> {
         fields.insert(count::rule(*class, rule), *by);
     }
     let some = fields.into_iter().filter(|(_, by)| *by > 0);
-    some.map(|(field, by)| (field, by as i64)).collect()
+    some.map(|(field, by)| (field, by.cast_signed())).collect()
 }
 
 /// The fields of the session's hash that go with counters.
 fn totals(set: &mut Vec<(String, i64)>, gone: &mut Vec<String>, tally: Tally, counts: &Counts) {
     // Those over the limit are counted together, beside as many as it allows.
-    let rules = counts.by_rule.len().min(MAX_RULES) as i64;
-    let categories = counts.by_category.len().min(MAX_CATEGORIES) as i64;
-    set.push(("rules".to_owned(), rules));
-    set.push(("categories".to_owned(), categories));
+    let rules = counts.by_rule.len().min(MAX_RULES) as u64;
+    let categories = counts.by_category.len().min(MAX_CATEGORIES) as u64;
+    set.push(("rules".to_owned(), rules.cast_signed()));
+    set.push(("categories".to_owned(), categories.cast_signed()));
     for (field, severity) in tally_fields() {
         let by = severity.map_or(tally.suppressed, |severity| tally.of(severity));
         if by == 0 {
             gone.push(field);
         } else {
-            set.push((field, by as i64));
+            set.push((field, by.cast_signed()));
         }
     }
 }

@@ -2,7 +2,7 @@ local MISMATCHES = 256 -- sessions of which a mismatch is kept
 
 -- fleet_account_1: counts the findings of a part of a log without passing them on; with the last
 -- part, all that they are compared with, at the same moment.
--- KEYS: session, log, index, counts
+-- KEYS: session, log, index, counts, packed
 -- ARGV: id of the last entry counted, or '-' for none; entries at most
 -- Answers {entries counted, findings in them, id of the last}, and if that was the end of the log
 -- {..., session, counts, members of the index, entries of the log}; refuses with NOTFOUND.
@@ -21,7 +21,7 @@ local function account(keys, args)
   if #entries < most then
     answer[4] = redis.call('HGETALL', keys[1])
     answer[5] = redis.call('HGETALL', keys[4])
-    answer[6] = redis.call('ZCARD', keys[3])
+    answer[6] = redis.call('ZCARD', keys[3]) + redis.call('STRLEN', keys[5]) / 16
     answer[7] = redis.call('XLEN', keys[2])
   end
   return answer
@@ -37,7 +37,7 @@ end
 
 -- fleet_repair_1: puts a new index and new counters in the place of a session's, with the totals that
 -- go with them, if the session still is the one they were made from. They may have expired meanwhile.
--- KEYS: session, index, counts, sessions, feed, rollup, new index, new counts
+-- KEYS: session, index, counts, sessions, feed, rollup, new index, new counts, packed
 -- ARGV: session id, version, generation, members of the new index, fields of the new counters,
 --       findings that the fleet's sums have too few,
 --       number of fields to remove from the session, these,
@@ -51,6 +51,7 @@ local function repair(keys, args)
     return 0
   end
   replace(keys[2], keys[7], members)
+  redis.call('UNLINK', keys[9]) -- all members are in the new index
   replace(keys[3], keys[8], fields)
   local first = 8 + tonumber(args[7])
   if first > 8 then redis.call('HDEL', keys[1], unpack(args, 8, first - 1)) end
