@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use fleet_coordinator::answer::FindingsQuery;
 use fleet_coordinator::client::{DirectReader, HttpReader, Reader, ReportQuery};
+use fleet_coordinator::conserve::Mismatch;
 use fleet_coordinator::health::Settings as HealthSettings;
 use fleet_coordinator::index::{Filter, PageQuery, Sort, Suppression};
 use fleet_coordinator::report::Format;
@@ -272,4 +273,39 @@ async fn dead_letters_are_listed_the_same_either_way() {
     let after = Some(&first.letters[0].id);
     let rest = same(direct.letters(after, 1).await, http.letters(after, 1).await);
     assert_ne!(rest["letters"][0]["id"], first.letters[0].id.to_string());
+}
+
+#[tokio::test]
+async fn what_does_not_add_up_is_listed_the_same_either_way_and_on_the_page() {
+    let store: SharedStore = Arc::new(MemoryStore::new(Partitions::DEFAULT));
+    let both = Both::over(Arc::clone(&store)).await;
+    let known = same(
+        both.direct.conservation().await,
+        both.http.conservation().await,
+    );
+    assert_eq!(known["mismatched"], 0);
+    let latest = SessionQuery {
+        limit: 1,
+        ..SessionQuery::default()
+    };
+    let session = store.sessions(&latest).await.unwrap().remove(0).id;
+    let mut account = store.account(&session).await.unwrap();
+    account.indexed -= 1;
+    let now = store.now().await.unwrap();
+    let mismatch = Mismatch::of(account, now).unwrap();
+    assert!(store.note_mismatch(&mismatch).await.unwrap());
+    let known = same(
+        both.direct.conservation().await,
+        both.http.conservation().await,
+    );
+    assert_eq!(
+        (&known["mismatched"], &known["difference"]),
+        (&1.into(), &1.into())
+    );
+    assert_eq!(known["sessions"][0]["account"]["session"], session.as_str());
+    let page = reqwest::get(format!("{}/", both.http.address()))
+        .await
+        .unwrap();
+    let page = page.text().await.unwrap();
+    assert!(page.contains("1 session does not add up"), "{page}");
 }

@@ -1,9 +1,12 @@
 //! What operators run: dead letters, the doctor, access lists.
 
+use fleet_coordinator::maintain::{Coordinator, CoordinatorSettings};
 use fleet_coordinator::store::{OpenOptions, open};
+use fleet_worker_sdk::keys::Keys;
+use fleet_worker_sdk::redis::{self, AsyncCommands};
 
 use super::Site;
-use crate::support::{Hand, next_changes};
+use crate::support::{Hand, findings, next_changes};
 
 #[tokio::test]
 async fn dead_letters_are_listed_shown_requeued_and_dropped() {
@@ -34,6 +37,57 @@ async fn dead_letters_are_listed_shown_requeued_and_dropped() {
     store.give_up(&again[..1], "x").await.unwrap();
     site.fleet(&["dead", "drop", "--all", "--yes"]).ok();
     assert!(site.fleet(&["dead"]).ok().out.contains("no dead letters"));
+}
+
+#[tokio::test]
+async fn a_session_that_does_not_add_up_is_told_of_and_repaired() {
+    let site = Site::new().await;
+    let store = open(&site.server.url(), &OpenOptions::default()).unwrap();
+    let mut hand = Hand::started(&*store, "hypatia").await;
+    hand.push(findings(0..30)).await.unwrap();
+    let id = hand.session.as_str();
+    let all_well = site.fleet(&["conserve", "check", "--all"]).ok().out;
+    assert!(all_well.contains("every session adds up"), "{all_well}");
+    let whole = site.fleet(&["conserve", "repair", id]).ok().out;
+    assert!(whole.contains("adds up: index 30"), "{whole}");
+
+    let client = redis::Client::open(site.server.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let index = Keys::default().index(&hand.session);
+    let _: u64 = connection.zremrangebyrank(&index, 0, 1).await.unwrap();
+    let wrong = site.fleet(&["conserve", "check", id]);
+    assert!(
+        wrong.out.contains("members of the index: 28, expected 30"),
+        "{}",
+        wrong.out
+    );
+    wrong.refused(1, "1 sessions do not add up");
+    let coordinator = Coordinator::new(store.clone(), CoordinatorSettings::default());
+    coordinator.conserve().await.unwrap();
+    let listed = site.fleet(&["conserve"]);
+    assert!(listed.out.contains("2 findings apart"), "{}", listed.out);
+    assert_eq!(listed.code, Some(1));
+
+    let dry = site
+        .fleet(&["conserve", "repair", id, "--dry-run"])
+        .ok()
+        .out;
+    assert!(dry.contains("2 findings into the index"), "{dry}");
+    site.fleet(&["conserve", "check", id]).refused(1, "repair");
+    let repaired = site.fleet(&["conserve", "repair", id, "--json"]).json();
+    assert_eq!(
+        (&repaired[0]["applied"], &repaired[0]["added"]),
+        (&true.into(), &2.into())
+    );
+    assert!(
+        site.fleet(&["conserve"])
+            .ok()
+            .out
+            .contains("every session adds up")
+    );
+    site.fleet(&["conserve", "check", "acme/nothing"])
+        .refused(1, "acme/nothing");
+    site.fleet(&["conserve", "check"]).refused(64, "SESSIONS");
 }
 
 #[tokio::test]
