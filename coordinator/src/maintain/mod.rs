@@ -35,7 +35,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use fleet_worker_sdk::{Repository, Result, SessionId, WorkerId};
+use fleet_worker_sdk::{Result, SessionId, WorkerId};
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 
@@ -214,7 +214,7 @@ impl Coordinator {
     /// When the change was that a stored result now is of; none when the session kept changing.
     async fn compute(&self, session: &SessionId) -> Result<Option<Timestamp>> {
         for _ in 0..TRIES {
-            let facts = self.store.facts(session).await?;
+            let (facts, speaker) = self.store.facts_and_speaker(session).await?;
             let version = facts.session.version;
             if facts
                 .session
@@ -225,10 +225,11 @@ impl Coordinator {
                 return Ok(Some(facts.session.changed));
             }
             let scores = session_health(&facts, &self.settings.health);
-            let band = match scores.quality.score {
-                Some(quality) => Some(self.band(&facts.session.repository, quality).await?),
-                None => None,
-            };
+            // Two sessions of a repository computed at the same time may start from the same band
+            // before; the one that speaks for it decides.
+            let before = speaker.and_then(|speaker| speaker.band);
+            let band = scores.quality.score;
+            let band = band.map(|quality| Status::of(quality, before, &self.settings.health));
             let derived = Derived {
                 version,
                 health: scores.health.clone(),
@@ -243,14 +244,6 @@ impl Coordinator {
             self.counters.refused();
         }
         Ok(None)
-    }
-
-    /// The band of a repository's quality. Two of its sessions computed at the same time may start
-    /// from the same band before; the one that speaks for it decides.
-    async fn band(&self, repository: &Repository, quality: f64) -> Result<Status> {
-        let speaker = self.store.speaker(repository).await?;
-        let before = speaker.and_then(|speaker| speaker.band);
-        Ok(Status::of(quality, before, &self.settings.health))
     }
 }
 

@@ -5,6 +5,7 @@ use fleet_worker_sdk::{Repository, Result, SessionId, Version};
 
 use super::Read;
 use crate::health::{FleetHealth, Status};
+use crate::model::SessionFacts;
 
 /// The fleet's health, as stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,4 +37,13 @@ pub trait Standing: Read {
     async fn keep(&self, from: Option<Version>, fleet: &FleetHealth) -> Result<Option<Version>>;
     /// Who speaks for a repository; none while no quality of it is known.
     async fn speaker(&self, repository: &Repository) -> Result<Option<Speaker>>;
+    /// A session's facts, and who speaks for its repository: in one step where the store can.
+    async fn facts_and_speaker(
+        &self,
+        session: &SessionId,
+    ) -> Result<(SessionFacts, Option<Speaker>)> {
+        let facts = self.facts(session).await?;
+        let speaker = self.speaker(&facts.session.repository).await?;
+        Ok((facts, speaker))
+    }
 }

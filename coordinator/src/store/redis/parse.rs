@@ -1,6 +1,6 @@
 //! Hashes and streams of Redis, read back into the model.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use fleet_worker_sdk::keys::count::{self, Field};
 use fleet_worker_sdk::session::SessionState;
@@ -71,30 +71,30 @@ fn tally(fields: &Fields) -> Result<Tally> {
     Ok(tally)
 }
 
-/// Reads a session's counts.
-pub(super) fn counts(fields: &Pairs) -> Result<Counts> {
-    let mut counts = Counts::default();
+/// Reads a session's counts. Maps are made from whole lists: sorted once, not inserted into.
+pub(super) fn counts(fields: Pairs) -> Result<Counts> {
+    let mut by_bot = BTreeMap::<BotId, Tally>::new();
+    let (mut by_category, mut by_rule) = (Vec::new(), Vec::with_capacity(fields.len()));
     for (name, value) in fields {
-        let value = *value;
-        match count::parse(name) {
+        match count::parse(&name) {
             Some(Field::Bot(bot, severity)) => {
                 let bot = BotId::new(bot).map_err(Error::protocol)?;
-                let tally = counts.by_bot.entry(bot).or_default();
+                let tally = by_bot.entry(bot).or_default();
                 match severity {
                     Some(severity) => *tally.of_mut(severity) += value,
                     None => tally.suppressed += value,
                 }
             }
-            Some(Field::Category(category)) => {
-                counts.by_category.insert(category.to_owned(), value);
-            }
-            Some(Field::Rule(class, rule)) => {
-                counts.by_rule.insert((class, rule.to_owned()), value);
-            }
+            Some(Field::Category(category)) => by_category.push((category.to_owned(), value)),
+            Some(Field::Rule(class, rule)) => by_rule.push(((class, rule.to_owned()), value)),
             None => return Err(Error::protocol(format!("unknown count `{name}`"))),
         }
     }
-    Ok(counts)
+    Ok(Counts {
+        by_bot,
+        by_category: by_category.into_iter().collect(),
+        by_rule: by_rule.into_iter().collect(),
+    })
 }
 
 /// Reads a worker's hash, last heard of at `last_beat`; none if it has expired meanwhile.

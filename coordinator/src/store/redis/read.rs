@@ -182,6 +182,41 @@ impl RedisStore {
     }
 }
 
+/// A session's fields, its counts, members of its index, bytes of its packed fingerprints.
+pub(super) type Facts = (parse::Fields, parse::Pairs, u64, u64);
+
+impl RedisStore {
+    /// Asks for a session's facts, at one moment: a transaction, not a function, for Lua would take
+    /// three times as long to pass hundreds of counts on as Redis takes to find them.
+    pub(super) fn ask_facts(&self, session: &SessionId) -> redis::Pipeline {
+        let keys = self.keys();
+        let mut commands = redis::pipe();
+        commands.atomic();
+        commands
+            .hgetall(keys.session(session))
+            .hgetall(keys.counts(session))
+            .zcard(keys.index(session))
+            .strlen(keys.packed(session));
+        commands
+    }
+
+    pub(super) fn read_facts(
+        &self,
+        session: &SessionId,
+        (fields, counts, indexed, packed): Facts,
+    ) -> Result<SessionFacts> {
+        let read = parse::session(session, &fields)?;
+        self.repositories
+            .insert(session.clone(), read.repository.clone());
+        Ok(SessionFacts {
+            session: read,
+            counts: parse::counts(counts)?,
+            // A torn packing is one member short, not as many as it should be.
+            indexed: indexed + packed / FINGERPRINT_BYTES,
+        })
+    }
+}
+
 #[async_trait]
 impl Read for RedisStore {
     async fn sessions(&self, query: &SessionQuery) -> Result<Vec<Session>> {
@@ -202,30 +237,9 @@ impl Read for RedisStore {
     }
 
     async fn facts(&self, session: &SessionId) -> Result<SessionFacts> {
-        let keys = self.keys();
-        let keys = [
-            keys.session(session),
-            keys.counts(session),
-            keys.index(session),
-            keys.packed(session),
-        ];
-        // A transaction, not a function: Lua would take three times as long to pass hundreds of
-        // counts on as Redis takes to find them.
-        let mut commands = redis::pipe();
-        commands.atomic();
-        commands.hgetall(&keys[0]).hgetall(&keys[1]).zcard(&keys[2]);
-        commands.strlen(&keys[3]);
-        let (fields, counts, indexed, packed): (parse::Fields, parse::Pairs, u64, u64) =
-            self.link.pipeline(&commands).await?;
-        let read = parse::session(session, &fields)?;
-        self.repositories
-            .insert(session.clone(), read.repository.clone());
-        Ok(SessionFacts {
-            session: read,
-            counts: parse::counts(&counts)?,
-            // A torn packing is one member short, not as many as it should be.
-            indexed: indexed + packed / FINGERPRINT_BYTES,
-        })
+        let commands = self.ask_facts(session);
+        let answers = self.link.pipeline(&commands).await?;
+        self.read_facts(session, answers)
     }
 
     async fn findings(&self, session: &SessionId) -> Result<Findings> {

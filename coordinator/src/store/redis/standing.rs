@@ -8,7 +8,8 @@ use fleet_worker_sdk::{Error, Repository, Result, SessionId, Version};
 
 use super::RedisStore;
 use crate::health::{FleetHealth, Status};
-use crate::store::{Kept, Speaker, Standing};
+use crate::model::SessionFacts;
+use crate::store::{Kept, Read, Speaker, Standing};
 
 #[async_trait]
 impl Standing for RedisStore {
@@ -44,13 +45,35 @@ impl Standing for RedisStore {
         let mut command = redis::cmd("HGETALL");
         command.arg(self.keys().repository_quality(partition, repository));
         let fields: HashMap<String, String> = self.link.call(&command).await?;
-        let Some(session) = fields.get("session") else {
-            return Ok(None);
-        };
-        let band = fields.get("band").and_then(|word| Status::parse(word));
-        Ok(Some(Speaker {
-            session: SessionId::new(session).map_err(Error::protocol)?,
-            band,
-        }))
+        read_speaker(&fields)
     }
+
+    async fn facts_and_speaker(
+        &self,
+        session: &SessionId,
+    ) -> Result<(SessionFacts, Option<Speaker>)> {
+        let Some(repository) = self.repositories.get(session) else {
+            let facts = self.facts(session).await?;
+            let speaker = self.speaker(&facts.session.repository).await?;
+            return Ok((facts, speaker));
+        };
+        let mut commands = self.ask_facts(session);
+        let keys = self.keys();
+        commands.hgetall(keys.repository_quality(session.partition(), &repository));
+        let (fields, counts, indexed, packed, speaker): (_, _, _, _, HashMap<String, String>) =
+            self.link.pipeline(&commands).await?;
+        let facts = self.read_facts(session, (fields, counts, indexed, packed))?;
+        Ok((facts, read_speaker(&speaker)?))
+    }
+}
+
+fn read_speaker(fields: &HashMap<String, String>) -> Result<Option<Speaker>> {
+    let Some(session) = fields.get("session") else {
+        return Ok(None);
+    };
+    let band = fields.get("band").and_then(|word| Status::parse(word));
+    Ok(Some(Speaker {
+        session: SessionId::new(session).map_err(Error::protocol)?,
+        band,
+    }))
 }
