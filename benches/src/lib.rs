@@ -8,6 +8,10 @@
 
 pub mod health;
 
+pub mod reference;
+
+pub mod local;
+
 use fleet_coordinator::health::{Health, Status};
 use fleet_coordinator::index::Index;
 use fleet_coordinator::model::{Session, SessionFacts};

@@ -1,4 +1,4 @@
-//! The local path: folding a log into an index, asking it, writing reports of it.
+//! The index of a stored session: folding a log into it, asking it, writing reports of it.
 
 #![allow(
     missing_docs,
@@ -78,7 +78,7 @@ fn narrow() -> Filter {
 }
 
 fn finding_queries(c: &mut Criterion) {
-    let mut group = c.benchmark_group("finding_queries");
+    let mut group = c.benchmark_group("index_queries");
     let bodies = bodies(100_000);
     let index = fold(&bodies);
     let folder = Filter {
@@ -133,7 +133,7 @@ fn views(index: &Index, limit: usize) -> Vec<FindingView> {
 }
 
 fn reporting(c: &mut Criterion) {
-    let mut group = c.benchmark_group("reporting");
+    let mut group = c.benchmark_group("index_reports");
     let index = fold(&bodies(100_000));
     let (head, hundred, thousand) = (
         report_head(&index),
