@@ -51,8 +51,33 @@ impl Sample {
     }
 }
 
-/// So many findings, the same in every run: lengths, rules and files as in [`crate::findings`].
+/// Of a hundred findings, so many are in the file of the one before. Scanners go file by file: in
+/// reports of Semgrep, gosec, SpotBugs and Trivy it was 53 to 95.
+const SAME_FILE: u64 = 70;
+/// And so many are of its rule, where it was 0 to 97.
+const SAME_RULE: u64 = 45;
+
+/// So many findings, the same in every run: lengths, rules and files as in [`crate::findings`], in
+/// an order as scanners have it.
 pub fn samples(count: usize) -> Vec<Sample> {
+    let mut samples = scattered(count);
+    let mut seeded = crate::Seeded::new(11);
+    for at in 1..samples.len() {
+        let (before, after) = samples.split_at_mut(at);
+        let (last, sample) = (&before[at - 1], &mut after[0]);
+        if seeded.number() % 100 < SAME_FILE {
+            sample.file.clone_from(&last.file);
+        }
+        if seeded.number() % 100 < SAME_RULE {
+            (sample.severity, sample.rule) = (last.severity, last.rule.clone());
+            sample.category.clone_from(&last.category);
+        }
+    }
+    samples
+}
+
+/// Each with a rule and a file of its own.
+fn scattered(count: usize) -> Vec<Sample> {
     let found = crate::findings(count).into_iter().enumerate();
     let sample = |(number, identified): (usize, fleet_worker_sdk::Identified)| {
         let finding = identified.finding;

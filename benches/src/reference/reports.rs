@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use fleet_worker_sdk::Severity;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -23,7 +24,7 @@ pub struct Summary {
     /// Whether this should not be released.
     pub blocks_release: bool,
     /// By severity.
-    pub severities: HashMap<String, usize>,
+    pub severities: HashMap<Severity, usize>,
     /// By bot.
     pub bots: HashMap<Bot, usize>,
     /// By category.
@@ -40,7 +41,7 @@ impl Context {
             bots.insert(*bot, 0);
         }
         for finding in &self.findings {
-            *severities.entry(finding.severity.to_string()).or_default() += 1;
+            *severities.entry(finding.severity).or_default() += 1;
             *bots.entry(finding.bot).or_default() += 1;
             *categories.entry(finding.category.clone()).or_default() += 1;
         }
@@ -93,13 +94,7 @@ impl Context {
     /// As JSON.
     pub fn json(&self) -> String {
         let summary = self.summary();
-        let executions: HashMap<&str, _> = self
-            .executions
-            .values()
-            .map(|execution| (execution.bot.name(), execution))
-            .collect();
-        let value = serde_json::json!({ "summary": summary, "executions": executions });
-        serde_json::to_string_pretty(&value).unwrap()
+        serde_json::to_string_pretty(&serde_json::json!(summary)).unwrap()
     }
 
     /// As one HTML page.
@@ -114,16 +109,15 @@ impl Context {
             "<p class=\"{1}\">{0:.1} {1}</p>\n",
             summary.score, summary.status
         ));
-        for (title, rows) in [
-            ("Severities", &summary.severities),
-            ("Categories", &summary.categories),
-        ] {
-            out.push_str(&format!("<h2>{title}</h2><table>\n"));
-            for (name, count) in rows {
-                out.push_str(&format!("<tr><td>{name}</td><td>{count}</td></tr>\n"));
-            }
-            out.push_str("</table>\n");
+        out.push_str("<h2>Severities</h2><table>\n");
+        for (severity, count) in &summary.severities {
+            out.push_str(&format!("<tr><td>{severity}</td><td>{count}</td></tr>\n"));
         }
+        out.push_str("</table>\n<h2>Categories</h2><table>\n");
+        for (category, count) in &summary.categories {
+            out.push_str(&format!("<tr><td>{category}</td><td>{count}</td></tr>\n"));
+        }
+        out.push_str("</table>\n");
         out.push_str("<h2>Bots</h2><table>\n");
         for (bot, count) in &summary.bots {
             let (name, state) = (bot.name(), self.state(*bot));

@@ -54,7 +54,7 @@ impl Context {
         for (name, value) in [
             (",\"bots\":", json(&bots)?),
             (",\"runs\":", json(&self.runs.all())?),
-            (",\"times\":", json(&self.findings().times)?),
+            (",\"times\":", json(&self.findings().times.as_slice())?),
         ] {
             out.push_str(name);
             out.push_str(&value);
@@ -129,8 +129,8 @@ fn with_times(
     if findings.rows.is_empty() {
         return Ok(None);
     }
-    if findings.by_bot.len() > bots {
-        let last = findings.by_bot.len() - 1;
+    if findings.of_bots.len() > bots {
+        let last = findings.of_bots.len() - 1;
         return Err(invalid(format!(
             "a finding is of bot {last}, and there are {bots}"
         )));
@@ -140,7 +140,7 @@ fn with_times(
         let why = "its times do not begin with finding 0, or are not in order";
         return Err(invalid(why));
     }
-    findings.times = times;
+    findings.times = times.into();
     Ok(Some(Arc::new(findings)))
 }
 

@@ -2,17 +2,21 @@
 
 use fleet_worker_sdk::{Error, Result, Severity, WeightClass};
 use jiff::Timestamp;
+use smallvec::SmallVec;
 
 use super::draft::{Draft, Marks};
 use super::fleet::Handle;
 use super::load::{SEVERITIES, Sums};
-use super::names::{Kind, Names};
+use super::names::{Kind, Names, Postings};
 use super::texts::{Span, Texts};
 
 /// Most findings of one context: it is held in memory, about 250 bytes each.
 pub const MAX_FINDINGS: usize = 10_000_000;
 /// Most bytes of one finding's texts together, as in every store.
 const MAX_TEXT: usize = fleet_worker_sdk::finding::MAX_FINDING_BYTES;
+
+/// Bots whose findings need no allocation of their own: a small context is made often.
+const FEW_BOTS: usize = 2;
 
 /// A finding's columns.
 #[derive(Clone, Copy, Debug)]
@@ -58,22 +62,30 @@ pub(super) struct Findings {
     pub(super) rows: Vec<Row>,
     pub(super) texts: Texts,
     pub(super) names: Names,
-    pub(super) by_bot: Vec<Vec<u32>>,
-    pub(super) by_severity: [Vec<u32>; SEVERITIES],
+    /// By place; as long as the last bot that has a finding.
+    pub(super) of_bots: SmallVec<[OfBot; FEW_BOTS]>,
+    pub(super) by_severity: [Postings; SEVERITIES],
     /// Those of weight class critical, whatever their severity.
-    pub(super) critical: Vec<u32>,
+    pub(super) critical: Postings,
     pub(super) sums: Sums,
-    pub(super) of_bots: Vec<OfBot>,
     /// Time of arrival from this position on: a batch has one.
-    pub(super) times: Vec<(u32, Timestamp)>,
+    pub(super) times: SmallVec<[(u32, Timestamp); 1]>,
 }
 
-/// What is counted of a bot's findings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// A bot's findings, and what is counted of them.
+#[derive(Clone, Debug, Default)]
 pub(super) struct OfBot {
+    pub(super) postings: Postings,
     pub(super) open: u32,
     pub(super) errors: u32,
     pub(super) suppressed: u32,
+}
+
+impl OfBot {
+    /// Open ones, errors among them, suppressed ones.
+    pub(super) fn counts(&self) -> [u32; 3] {
+        [self.open, self.errors, self.suppressed]
+    }
 }
 
 impl Findings {
@@ -149,12 +161,8 @@ impl Findings {
     #[inline]
     fn post(&mut self, position: u32, row: &Row, class: WeightClass) {
         let bot = row.bot.place();
-        if bot >= self.by_bot.len() {
-            self.by_bot.resize_with(bot + 1, Vec::new);
-            self.of_bots.resize(bot + 1, OfBot::default());
-        }
-        if let Some(list) = self.by_bot.get_mut(bot) {
-            list.push(position);
+        if bot >= self.of_bots.len() {
+            self.of_bots.resize_with(bot + 1, OfBot::default);
         }
         if let Some(list) = self.by_severity.get_mut(row.severity as usize) {
             list.push(position);
@@ -181,6 +189,7 @@ impl Findings {
             }
         }
         if let Some(of_bot) = self.of_bots.get_mut(bot) {
+            of_bot.postings.push(position);
             of_bot.open += open;
             of_bot.errors += open * u32::from(row.severity == Severity::Error);
             of_bot.suppressed += 1 - open;
@@ -194,7 +203,8 @@ impl Findings {
 
     /// Bytes it takes, about.
     pub(super) fn weight(&self) -> usize {
-        let lists = self.by_bot.iter().chain(&self.by_severity);
+        let lists = self.of_bots.iter().map(|of_bot| &of_bot.postings);
+        let lists = lists.chain(&self.by_severity);
         let listed: usize = lists.map(|list| list.capacity() * 4).sum();
         self.rows.capacity() * size_of::<Row>() + listed + self.texts.weight() + self.names.weight()
     }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::draft::{Draft, Marks};
 use super::findings::{Findings, Row};
-use super::names::Kind;
+use super::names::{Kind, Postings};
 use super::{Context, FindingId, Handle};
 
 /// A finding of a context: a row to look into, not a copy.
@@ -174,15 +174,15 @@ impl Context {
     /// Findings of a bot, in order of arrival.
     #[inline]
     pub fn by_bot(&self, bot: Handle) -> impl ExactSizeIterator<Item = Entry<'_>> {
-        let list = self.findings().by_bot.get(bot.place());
-        self.listed(list.map_or(&[], Vec::as_slice))
+        let of_bot = self.findings().of_bots.get(bot.place());
+        self.listed(of_bot.map_or(&[], |of_bot| of_bot.postings.as_slice()))
     }
 
     /// Findings of a severity, in order of arrival.
     #[inline]
     pub fn by_severity(&self, severity: Severity) -> impl ExactSizeIterator<Item = Entry<'_>> {
         let list = self.findings().by_severity.get(severity as usize);
-        self.listed(list.map_or(&[], Vec::as_slice))
+        self.listed(list.map_or(&[], Postings::as_slice))
     }
 
     /// Findings in a category, in order of arrival.

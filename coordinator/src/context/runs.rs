@@ -1,5 +1,7 @@
 //! How far the bots of a context are, and which may start.
 
+use std::sync::{Arc, LazyLock};
+
 use fleet_worker_sdk::session::MAX_REASON;
 use fleet_worker_sdk::{Error, ExecutionState, Result};
 use jiff::Timestamp;
@@ -43,7 +45,8 @@ impl Run {
 /// How far the bots are, with what is asked about all of them kept as it changes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Runs {
-    runs: Vec<Run>,
+    /// Shared between snapshots until a run changes.
+    runs: Arc<Vec<Run>>,
     pending: Set,
     settled: Set,
     failed: Set,
@@ -59,12 +62,19 @@ pub(super) struct Ended {
     pub(super) skipped: u32,
 }
 
+/// Made once for all contexts.
+static CLASSIC: LazyLock<Runs> = LazyLock::new(|| Runs::pending(Fleet::classic().len()));
+
 impl Runs {
-    /// One pending run for each of so many bots.
+    /// One pending run for each of the classic bots.
     #[inline]
-    pub(super) fn pending(count: usize) -> Self {
+    pub(super) fn classic() -> Self {
+        CLASSIC.clone()
+    }
+
+    fn pending(count: usize) -> Self {
         Self {
-            runs: vec![Run::PENDING; count],
+            runs: Arc::new(vec![Run::PENDING; count]),
             pending: Set::first(count),
             ..Self::default()
         }
@@ -74,7 +84,7 @@ impl Runs {
     pub(super) fn of(runs: Vec<Run>) -> Self {
         let states: Vec<_> = runs.iter().map(|run| (run.state, run.partial)).collect();
         let mut all = Self {
-            runs,
+            runs: Arc::new(runs),
             ..Self::default()
         };
         for (place, state) in states.into_iter().enumerate() {
@@ -86,7 +96,7 @@ impl Runs {
     /// Makes room for a bot that was registered.
     pub(super) fn join(&mut self, handle: Handle) {
         if handle.place() == self.runs.len() {
-            self.runs.push(Run::PENDING);
+            Arc::make_mut(&mut self.runs).push(Run::PENDING);
             self.pending.insert(handle.place());
         }
     }
@@ -124,7 +134,8 @@ impl Runs {
     /// Starts a bot's run: the first attempt, or with `again` whatever came before.
     pub(super) fn start(&mut self, handle: Handle, now: Timestamp, again: bool) -> Result<()> {
         let place = handle.place();
-        let run = self.runs.get_mut(place).ok_or_else(|| stranger(handle))?;
+        let runs = Arc::make_mut(&mut self.runs);
+        let run = runs.get_mut(place).ok_or_else(|| stranger(handle))?;
         let before = (run.state, run.partial);
         if before.0 != ExecutionState::Pending && !again {
             let why = format!("the run is {} already; restart it to begin again", before.0);
@@ -141,7 +152,8 @@ impl Runs {
     /// Ends a bot's run.
     pub(super) fn end(&mut self, handle: Handle, now: Timestamp, end: End<'_>) -> Result<()> {
         let place = handle.place();
-        let run = self.runs.get_mut(place).ok_or_else(|| stranger(handle))?;
+        let runs = Arc::make_mut(&mut self.runs);
+        let run = runs.get_mut(place).ok_or_else(|| stranger(handle))?;
         let (state, partial, reason) = end.parts();
         let before = (run.state, run.partial);
         let may = match before.0 {

@@ -72,15 +72,15 @@ impl Context {
 
     /// Each bot in a few numbers, in order of registration.
     pub fn bot_summaries(&self) -> impl Iterator<Item = BotSummary<'_>> {
-        let counts = self.findings().of_bots.iter().copied();
-        let counts = counts.chain(std::iter::repeat(OfBot::default()));
+        let counts = self.findings().of_bots.iter().map(OfBot::counts);
+        let counts = counts.chain(std::iter::repeat(<[u32; 3]>::default()));
         let bots = self.bots().zip(counts);
-        bots.map(|((_, bot, run), of_bot)| BotSummary {
+        bots.map(|((_, bot, run), [open, errors, suppressed])| BotSummary {
             bot: bot.as_str(),
             state: run.state,
-            open: of_bot.open,
-            errors: of_bot.errors,
-            suppressed: of_bot.suppressed,
+            open,
+            errors,
+            suppressed,
         })
     }
 

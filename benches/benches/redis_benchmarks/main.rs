@@ -1,0 +1,76 @@
+//! What goes through Redis: pushes, the feed, opening sessions, health, imports.
+//!
+//! On the Redis that `FLEET_REDIS_URL` names, else in a container, else a redis-server process;
+//! with none of these nothing is measured.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a bench that cannot work should stop"
+)]
+
+mod server;
+
+mod hand;
+
+mod pushing;
+
+mod reading;
+
+mod importing;
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use criterion::Criterion;
+use fleet_coordinator::store::{OpenOptions, SharedStore, open};
+use tokio::runtime::Runtime;
+
+use server::Server;
+
+/// What every group measures on.
+struct Bench {
+    runtime: Runtime,
+    address: String,
+    store: SharedStore,
+}
+
+fn main() {
+    let mut out = std::io::stdout().lock();
+    let Some(server) = Server::find() else {
+        let why = "no FLEET_REDIS_URL, no container and no redis-server: nothing is measured";
+        writeln!(out, "redis_benchmarks: {why}").unwrap();
+        return;
+    };
+    writeln!(
+        out,
+        "redis_benchmarks: on {}, {}",
+        server.what, server.address
+    )
+    .unwrap();
+    drop(out);
+    let runtime = Runtime::new().unwrap();
+    let store = runtime.block_on(async {
+        let store = open(&server.address, &OpenOptions::default()).unwrap();
+        store.check().await.unwrap();
+        store
+    });
+    let bench = Bench {
+        runtime,
+        address: server.address.clone(),
+        store,
+    };
+    let mut criterion = Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(2))
+        .configure_from_args();
+    pushing::push(&mut criterion, &bench);
+    pushing::feed(&mut criterion, &bench);
+    pushing::lifecycle(&mut criterion, &bench);
+    reading::open(&mut criterion, &bench);
+    reading::health(&mut criterion, &bench);
+    importing::import(&mut criterion, &bench);
+    criterion.final_summary();
+}

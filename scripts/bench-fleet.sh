@@ -1,0 +1,212 @@
+#!/usr/bin/env bash
+# Measures the fleet.
+#
+#   scripts/bench-fleet.sh run         the local benches: context, index, health
+#   scripts/bench-fleet.sh redis       the benches that need Redis
+#   scripts/bench-fleet.sh load        bots that push over Redis, at a rate and as a flood
+#   scripts/bench-fleet.sh report      report.md and report.html of all that was measured
+#   scripts/bench-fleet.sh compare A B two git revisions, each built in a worktree of its own
+#   scripts/bench-fleet.sh flamegraph  an SVG of where the time goes, by samply or perf
+#   scripts/bench-fleet.sh memory      heap over time, by valgrind's massif
+#   scripts/bench-fleet.sh heaptrack   every allocation, by heaptrack
+#   scripts/bench-fleet.sh perf        processor counters, or times where there are none
+#   scripts/bench-fleet.sh watch       the local benches again whenever a file changes
+#   scripts/bench-fleet.sh all         run, redis, load, report
+#
+#   --quick             fewer samples
+#   --baseline NAME     keep what is measured under this name
+#   --compare NAME      compare with what was kept under this name
+#   --results DIR       where results go (benchmark-results)
+#   --bench FILTER      only benchmarks whose id contains this; for profiles health/full_health_check/1000
+#
+# A tool that is missing is installed where that needs no password, and otherwise named with the
+# command that installs it.
+set -euo pipefail
+here="$(pwd)"
+cd "$(dirname "$0")/.."
+
+usage() { sed -n '2,/^set/{s/^# \{0,1\}//;/^set/d;p}' "scripts/$(basename "$0")"; }
+fail() { echo "bench-fleet.sh: $*" >&2; exit 1; }
+wrong() { echo "bench-fleet.sh: $*; see --help" >&2; exit 64; }
+
+need() { # need COMMAND HOW-TO-INSTALL, which is tried where it can work
+    command -v "$1" >/dev/null && return
+    local how="$2"
+    case "$how" in
+    apt-get\ *)
+        if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+            echo "bench-fleet.sh: installing $1"
+            apt-get update -qq && DEBIAN_FRONTEND=noninteractive $how -y -qq >/dev/null || true
+        fi ;;
+    cargo\ *) echo "bench-fleet.sh: installing $1"; $how || true ;;
+    esac
+    command -v "$1" >/dev/null || fail "$1 is missing; install it with: $how"
+}
+
+what=""
+revisions=()
+criterion=()
+filter=""
+baseline=""
+compared="base"
+results="benchmark-results"
+while [ $# -gt 0 ]; do
+    case "$1" in
+    --quick) criterion+=(--quick); shift ;;
+    --baseline) baseline="${2:?--baseline needs a name}"; shift 2 ;;
+    --compare) compared="${2:?--compare needs a name}"; shift 2 ;;
+    --results) results="${2:?--results needs a folder}"; case "$results" in /*) ;; *) results="$here/$results" ;; esac; shift 2 ;;
+    --bench) filter="${2:?--bench needs a filter}"; shift 2 ;;
+    -h | --help) usage; exit 0 ;;
+    -*) wrong "unknown option $1" ;;
+    *) if [ -z "$what" ]; then what="$1"; else revisions+=("$1"); fi; shift ;;
+    esac
+done
+[ -n "$what" ] || wrong "say what to do"
+[ "$what" = compare ] || [ ${#revisions[@]} = 0 ] || wrong "$what takes nothing besides options"
+[ -z "$baseline" ] || criterion+=(--save-baseline "$baseline")
+[ "$compared" = base ] || [ -n "$baseline" ] || criterion+=(--baseline "$compared")
+mkdir -p "$results"
+results="$(cd "$results" && pwd)"
+target="${CARGO_TARGET_DIR:-$PWD/target}"
+command -v cargo >/dev/null || fail "cargo is missing; install Rust 1.95 or later with rustup"
+
+# Everything started in the background is ended with the script.
+children=()
+cleanup() {
+    for child in "${children[@]:-}"; do
+        [ -z "$child" ] || { kill "$child" 2>/dev/null && wait "$child" 2>/dev/null; } || true
+    done
+}
+trap cleanup EXIT
+
+LOCAL=(--bench fleet_benchmarks --bench session_index --bench health)
+bench() { cargo bench --locked -p fleet-benches "$@"; }
+
+local_benches() { bench "${LOCAL[@]}" -- ${filter:+"$filter"} "${criterion[@]}" 2>&1 | tee "$results/run.txt"; }
+redis_benches() { bench --bench redis_benchmarks -- ${filter:+"$filter"} "${criterion[@]}" 2>&1 | tee "$results/redis.txt"; }
+
+report() {
+    cargo run --locked --quiet --profile bench -p fleet-benches --bin bench-report -- \
+        --criterion "$target/criterion" --results "$results" --baseline "$compared"
+}
+
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
+# A fleet on a Redis of its own: redis-server and a coordinator; sets `store` and `pids`.
+start_fleet() {
+    need redis-server "apt-get install redis-server"
+    need python3 "apt-get install python3"
+    cargo build --locked --quiet --profile bench -p fleet-coordinator -p fleet-benches --bins
+    local port
+    port="$(free_port)"
+    redis-server --port "$port" --bind 127.0.0.1 --save "" --dir "$results" >"$results/redis-server.log" &
+    local redis=$!
+    children+=("$redis")
+    store="redis://127.0.0.1:$port"
+    for _ in $(seq 100); do redis-cli -p "$port" ping >/dev/null 2>&1 && break; sleep 0.05; done
+    redis-cli -p "$port" ping >/dev/null || fail "redis-server does not answer; see $results/redis-server.log"
+    "$target/release/fleet-coordinator" --store "$store" >"$results/coordinator.log" 2>&1 &
+    children+=($!)
+    pids=(--process "redis-server=$redis" --process "coordinator=$!")
+}
+
+load() {
+    start_fleet
+    mkdir -p "$results/load"
+    local flood=1000000 alone=10000
+    case " ${criterion[*]:-} " in *" --quick "*) flood=100000 alone=2000 ;; esac
+    "$target/release/fleet-load" push --store "$store" --findings "$flood" "${pids[@]}" --json "$results/load/flood.json"
+    "$target/release/fleet-load" push --store "$store" --findings "$alone" --rate 1000 "${pids[@]}" --json "$results/load/rate.json"
+}
+
+# The executable of the local benches, with symbols, and the benchmark to profile.
+profiled() {
+    filter="${filter:-health/full_health_check/1000}"
+    program="$(cargo bench --locked -p fleet-benches --bench fleet_benchmarks --profile profiling --no-run --message-format json 2>/dev/null |
+        python3 -c 'import json, sys
+for line in sys.stdin:
+    message = json.loads(line)
+    if message.get("executable") and message["target"]["name"] == "fleet_benchmarks":
+        print(message["executable"])')"
+    [ -x "$program" ] || fail "the benches do not build; see: cargo bench -p fleet-benches --no-run"
+}
+
+flamegraph() {
+    need perf "apt-get install linux-perf"
+    profiled
+    if ! command -v inferno-flamegraph >/dev/null; then need inferno-flamegraph "cargo install --locked inferno"; fi
+    perf record --quiet --freq 997 --call-graph dwarf,16384 --output "$results/perf.data" -- \
+        "$program" --bench --profile-time 5 "$filter" >/dev/null 2>&1 ||
+        fail "perf may not record here; as root: sysctl kernel.perf_event_paranoid=1"
+    perf script --input "$results/perf.data" 2>/dev/null | inferno-collapse-perf 2>/dev/null |
+        inferno-flamegraph --title "$filter" >"$results/flamegraph.svg"
+    echo "wrote $results/flamegraph.svg"
+}
+
+memory() {
+    need valgrind "apt-get install valgrind"
+    profiled
+    valgrind --quiet --tool=massif --massif-out-file="$results/massif.out" \
+        "$program" --bench --profile-time 1 "$filter" >/dev/null
+    ms_print "$results/massif.out" >"$results/massif.txt"
+    grep -m1 -A25 '^--' "$results/massif.txt" | head -40
+    echo "wrote $results/massif.txt"
+}
+
+heaptrack_it() {
+    need heaptrack "apt-get install heaptrack"
+    profiled
+    rm -f "$results"/heaptrack.*
+    heaptrack --output "$results/heaptrack" "$program" --bench --profile-time 1 "$filter" >/dev/null 2>&1
+    heaptrack_print "$results"/heaptrack.{zst,gz} 2>/dev/null >"$results/heaptrack.txt" || true
+    tail -n 8 "$results/heaptrack.txt"
+    echo "wrote $results/heaptrack.txt"
+}
+
+perf_it() {
+    need perf "apt-get install linux-perf"
+    profiled
+    local events=cycles,instructions,cache-references,cache-misses,branches,branch-misses
+    if ! perf stat -e cycles true >/dev/null 2>&1 || perf stat -e cycles true 2>&1 | grep -q 'not supported'; then
+        echo "this machine has no processor counters: times and faults only"
+        events=task-clock,page-faults,context-switches
+    fi
+    perf stat -e "$events" --output "$results/perf.txt" -- "$program" --bench --profile-time 3 "$filter" >/dev/null
+    cat "$results/perf.txt"
+}
+
+# Both revisions are measured with their own benches, one after the other, in one criterion folder.
+compare() {
+    [ ${#revisions[@]} = 2 ] || wrong "compare takes two revisions"
+    local trees
+    trees="$(mktemp -d)"
+    trap 'cleanup; for tree in "$trees"/*; do git worktree remove --force "$tree" 2>/dev/null; done; rm -rf "$trees"' EXIT
+    local number=0 revision
+    for revision in "${revisions[@]}"; do
+        git worktree add --quiet --detach "$trees/$number" "$revision" || fail "$revision is no revision"
+        local flags=(--save-baseline before)
+        [ "$number" = 0 ] || flags=(--baseline before)
+        (cd "$trees/$number" && CARGO_TARGET_DIR="$target/compare" cargo bench --locked -p fleet-benches --bench fleet_benchmarks \
+            -- ${filter:+"$filter"} --noplot "${flags[@]}" $(printf '%s\n' "${criterion[@]:-}" | grep -x -- --quick || true)) |
+            tee "$results/compare-$number.txt"
+        number=$((number + 1))
+    done
+    cargo run --locked --quiet --profile bench -p fleet-benches --bin bench-report -- \
+        --criterion "$target/compare/criterion" --results "$results" --baseline before
+}
+
+case "$what" in
+run) local_benches ;;
+redis) redis_benches ;;
+load) load ;;
+report) report ;;
+compare) compare ;;
+flamegraph) flamegraph ;;
+memory) memory ;;
+heaptrack) heaptrack_it ;;
+perf) perf_it ;;
+watch) need cargo-watch "cargo install --locked cargo-watch"; exec cargo watch -w coordinator -w worker-sdk -w benches -x "bench --locked -p fleet-benches --bench fleet_benchmarks -- --quick ${filter:-}" ;;
+all) local_benches; redis_benches; load; report ;;
+*) wrong "unknown command $what" ;;
+esac
