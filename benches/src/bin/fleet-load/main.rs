@@ -10,6 +10,8 @@ mod push;
 
 mod visible;
 
+mod readers;
+
 mod used;
 
 mod result;
@@ -72,8 +74,11 @@ struct Push {
     #[arg(long)]
     dashboard: Option<String>,
     /// WebSocket clients besides, which read and do nothing.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long = "ws-clients", alias = "clients", default_value_t = 0)]
     clients: usize,
+    /// Clients that ask the dashboard for the fleet's health, each again as soon as it has an answer.
+    #[arg(long, default_value_t = 0)]
+    http_readers: usize,
     /// Processes whose time and memory are measured too, as `name=pid`.
     #[arg(long = "process", value_parser = used::parse)]
     processes: Vec<(String, u32)>,

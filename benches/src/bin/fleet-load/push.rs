@@ -14,7 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use crate::result::{Latency, Outcome, histogram, note};
 use crate::used::Reading;
 use crate::visible::{Sight, sessions_are_current, watch};
-use crate::{Push, say};
+use crate::{Push, readers, say};
 
 /// One execution and the findings it is to push.
 struct Hand {
@@ -38,6 +38,7 @@ pub(crate) async fn run(push: Push) {
     let sessions: Vec<SessionId> = hands.iter().map(|hand| hand.session.clone()).collect();
     let sight = watch(&push, &sessions).await;
     let before = Reading::take(&push.processes, &push.store).await;
+    let readers = readers::start(&push);
     let begun = Instant::now();
     let (acknowledged, hands) = if push.rate == 0 {
         flood(hands).await
@@ -47,6 +48,10 @@ pub(crate) async fn run(push: Push) {
     let acknowledged_in = begun.elapsed();
     sessions_are_current(&push.store, &sessions, push.findings as u64).await;
     let visible_in = begun.elapsed();
+    let read = match readers {
+        Some(readers) => readers.end().await,
+        None => None,
+    };
     let used = Reading::take(&push.processes, &push.store)
         .await
         .since(&before);
@@ -66,6 +71,7 @@ pub(crate) async fn run(push: Push) {
         visible_per_second: rate(visible_in),
         acknowledged: Latency::of(&acknowledged),
         visible,
+        read,
         used,
         body_bytes,
     };

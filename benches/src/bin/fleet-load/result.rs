@@ -25,6 +25,9 @@ pub(crate) struct Outcome {
     /// From a push to a WebSocket frame with the health of after.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) visible: Option<Latency>,
+    /// From a request for the fleet's health to its answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) read: Option<Latency>,
     pub(crate) used: BTreeMap<String, Used>,
     /// Encoded bytes of a finding, on average.
     pub(crate) body_bytes: f64,
@@ -39,7 +42,12 @@ pub(crate) struct Latency {
     p99_us: u64,
     p999_us: u64,
     max_us: u64,
+    /// Percentiles and their times, for a chart.
+    curve: Vec<(f64, u64)>,
 }
+
+/// Percentiles of a chart: as many at the rare end as in the middle.
+const CURVE: [f64; 10] = [50.0, 75.0, 90.0, 95.0, 98.0, 99.0, 99.5, 99.9, 99.95, 99.99];
 
 /// A histogram of microseconds up to a minute.
 pub(crate) fn histogram() -> Histogram<u64> {
@@ -60,6 +68,9 @@ impl Latency {
             p99_us: histogram.value_at_quantile(0.99),
             p999_us: histogram.value_at_quantile(0.999),
             max_us: histogram.max(),
+            curve: CURVE
+                .map(|share| (share, histogram.value_at_percentile(share)))
+                .to_vec(),
         })
     }
 
@@ -91,6 +102,7 @@ impl Outcome {
         for (what, latency) in [
             ("acknowledged", &self.acknowledged),
             ("visible on a WebSocket", &self.visible),
+            ("health read over HTTP", &self.read),
         ] {
             if let Some(latency) = latency {
                 say(&format!("{what}: {}", latency.line()));
