@@ -123,7 +123,7 @@ load() {
 # The executable of the local benches, with symbols, and the benchmark to profile.
 profiled() {
     filter="${filter:-health/full_health_check/1000}"
-    program="$(cargo bench --locked -p fleet-benches --bench fleet_benchmarks --profile profiling --no-run --message-format json 2>/dev/null |
+    program="$(cargo bench --locked -p fleet-benches --bench fleet_benchmarks --profile "${FLEET_PROFILE:-profiling}" --no-run --message-format json 2>/dev/null |
         python3 -c 'import json, sys
 for line in sys.stdin:
     message = json.loads(line)

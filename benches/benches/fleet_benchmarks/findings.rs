@@ -62,8 +62,8 @@ fn bulk(empty: &Context, bot: Handle, samples: &[Sample]) -> Context {
 
 fn reference_bulk(samples: &[Sample]) -> reference::Context {
     let mut context = reference::Context::new("acme/shop", "/srv/shop");
-    samples
-        .iter()
-        .for_each(|sample| context.add(sample.owned()));
+    for sample in samples {
+        context.add(sample.owned());
+    }
     context
 }

@@ -89,10 +89,7 @@ pub(crate) fn health(c: &mut Criterion, bench: &Bench) {
         .runtime
         .block_on(session(&bench.store, &findings(1_000)));
     let _entered = bench.runtime.enter();
-    for (name, ttl) in [
-        ("hit", Duration::from_secs(3_600)),
-        ("miss", Duration::ZERO),
-    ] {
+    for (name, ttl) in [("hit", Duration::from_hours(1)), ("miss", Duration::ZERO)] {
         let settings = ViewSettings {
             ttl,
             grace: Duration::ZERO,

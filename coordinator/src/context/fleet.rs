@@ -134,12 +134,13 @@ impl Fleet {
             Tier::Finisher => self.finishers.insert(place),
             _ => {}
         }
-        match (self.bots.get_mut(place), self.needs.get_mut(place)) {
-            (Some(known), Some(known_needs)) => (*known, *known_needs) = (bot, needs),
-            _ => {
-                self.bots.push(bot);
-                self.needs.push(needs);
-            }
+        if let (Some(known), Some(known_needs)) =
+            (self.bots.get_mut(place), self.needs.get_mut(place))
+        {
+            (*known, *known_needs) = (bot, needs);
+        } else {
+            self.bots.push(bot);
+            self.needs.push(needs);
         }
         Ok(Handle::at(place))
     }

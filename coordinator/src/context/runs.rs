@@ -46,7 +46,7 @@ impl Run {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Runs {
     /// Shared between snapshots until a run changes.
-    runs: Arc<Vec<Run>>,
+    all: Arc<Vec<Run>>,
     pending: Set,
     settled: Set,
     failed: Set,
@@ -74,7 +74,7 @@ impl Runs {
 
     fn pending(count: usize) -> Self {
         Self {
-            runs: Arc::new(vec![Run::PENDING; count]),
+            all: Arc::new(vec![Run::PENDING; count]),
             pending: Set::first(count),
             ..Self::default()
         }
@@ -84,7 +84,7 @@ impl Runs {
     pub(super) fn of(runs: Vec<Run>) -> Self {
         let states: Vec<_> = runs.iter().map(|run| (run.state, run.partial)).collect();
         let mut all = Self {
-            runs: Arc::new(runs),
+            all: Arc::new(runs),
             ..Self::default()
         };
         for (place, state) in states.into_iter().enumerate() {
@@ -95,18 +95,18 @@ impl Runs {
 
     /// Makes room for a bot that was registered.
     pub(super) fn join(&mut self, handle: Handle) {
-        if handle.place() == self.runs.len() {
-            Arc::make_mut(&mut self.runs).push(Run::PENDING);
+        if handle.place() == self.all.len() {
+            Arc::make_mut(&mut self.all).push(Run::PENDING);
             self.pending.insert(handle.place());
         }
     }
 
     pub(super) fn get(&self, handle: Handle) -> Option<&Run> {
-        self.runs.get(handle.place())
+        self.all.get(handle.place())
     }
 
     pub(super) fn all(&self) -> &[Run] {
-        &self.runs
+        &self.all
     }
 
     /// Bots that have not begun and wait for nobody.
@@ -134,7 +134,7 @@ impl Runs {
     /// Starts a bot's run: the first attempt, or with `again` whatever came before.
     pub(super) fn start(&mut self, handle: Handle, now: Timestamp, again: bool) -> Result<()> {
         let place = handle.place();
-        let runs = Arc::make_mut(&mut self.runs);
+        let runs = Arc::make_mut(&mut self.all);
         let run = runs.get_mut(place).ok_or_else(|| stranger(handle))?;
         let before = (run.state, run.partial);
         if before.0 != ExecutionState::Pending && !again {
@@ -152,7 +152,7 @@ impl Runs {
     /// Ends a bot's run.
     pub(super) fn end(&mut self, handle: Handle, now: Timestamp, end: End<'_>) -> Result<()> {
         let place = handle.place();
-        let runs = Arc::make_mut(&mut self.runs);
+        let runs = Arc::make_mut(&mut self.all);
         let run = runs.get_mut(place).ok_or_else(|| stranger(handle))?;
         let (state, partial, reason) = end.parts();
         let before = (run.state, run.partial);

@@ -8,7 +8,7 @@ const HEIGHT: f64 = 220.0;
 const LEFT: f64 = 64.0;
 const BELOW: f64 = 28.0;
 /// Room at the other sides, so that points are not cut.
-const EDGE: f64 = 10.0;
+const EDGE: f64 = 20.0;
 
 /// A line of a chart.
 pub(crate) struct Line<'a> {

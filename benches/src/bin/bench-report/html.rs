@@ -8,7 +8,7 @@ use crate::growth::Series;
 use crate::markdown::{NOISE, target_cells};
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:68rem;margin:2rem auto;padding:0 1rem;color:#1b1f24;background:#fff}\
-table{border-collapse:collapse;width:100%}td,th{padding:.25rem .6rem;border-bottom:1px solid #d8dee4;text-align:left}\
+table{border-collapse:collapse;width:100%}.share{white-space:nowrap}td,th{padding:.25rem .6rem;border-bottom:1px solid #d8dee4;text-align:left}\
 .bar{background:#d8dee4;width:9rem;height:.7rem;display:inline-block}.bar i{display:block;height:100%;background:#1a7f37}\
 .missed .bar i{background:#cf222e}.charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(24rem,1fr));gap:1rem}\
 figure{margin:0}svg{width:100%}svg text{font-size:11px;fill:currentColor}.grid{stroke:#d8dee4;fill:none}\
@@ -48,7 +48,7 @@ fn targets(out: &mut String, gathered: &Gathered) {
         let wide = used.clamp(1.0, 100.0);
         let _ = write!(
             out,
-            "<tr class=\"{class}\"><td>{}<td>{measured}<td>{other}<td>{value}<td>{goal}<td><span class=\"bar\"><i style=\"width:{wide:.0}%\"></i></span> {used:.0} %, {class}</tr>",
+            "<tr class=\"{class}\"><td>{}<td>{measured}<td>{other}<td>{value}<td>{goal}<td class=\"share\"><span class=\"bar\"><i style=\"width:{wide:.0}%\"></i></span> {used:.0} %, {class}</tr>",
             escaped(&work)
         );
     }
