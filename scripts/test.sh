@@ -17,6 +17,7 @@ need cc build-essential
 need chromium chromium
 need node nodejs
 need npm npm
+need prometheus-alertmanager prometheus-alertmanager
 command -v cargo >/dev/null || { echo "test.sh: cargo is missing; install Rust 1.95 or later with rustup" >&2; exit 1; }
 rustup component add rustfmt clippy 2>/dev/null || true
 command -v cargo-nextest >/dev/null || cargo install --locked cargo-nextest

@@ -1,6 +1,7 @@
 //! What is asked of a fleet and what it answers: the shapes of the HTTP API, and of `fleet --json`.
 //! Both make their answers here, so that one fleet reads the same whichever way it is asked.
 
+mod alerts;
 mod report;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use fleet_worker_sdk::{Bot, BotId, Error, Repository, Result, SessionId, Tier};
 use futures_util::future::try_join;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub use alerts::{AlertList, AlertSeen, AuditTrail, GivenUp, NewSilence, Silences};
 pub use report::{Reporting, STEP};
 
 use crate::health::{Health, Settings};

@@ -8,6 +8,8 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use super::{MAX_FINDINGS, MAX_SESSIONS, Reader, ReportQuery, ReportStream};
+use crate::alert::Silence;
+use crate::answer::{AlertList, AuditTrail, GivenUp, NewSilence, Silences};
 use crate::answer::{Bots, FindingsQuery, HealthOf, Reporting, SessionPage, SessionView, Workers};
 use crate::conserve::Conservation;
 use crate::health::Settings;
@@ -114,6 +116,40 @@ impl Reader for DirectReader {
 
     async fn conservation(&self) -> Result<Conservation> {
         Ok(Conservation::of(self.store.mismatches().await?))
+    }
+
+    async fn alerts(&self) -> Result<AlertList> {
+        AlertList::read(&*self.store).await
+    }
+
+    async fn silences(&self) -> Result<Silences> {
+        Silences::read(&*self.store).await
+    }
+
+    async fn silence(&self, new: &NewSilence) -> Result<Silence> {
+        new.store(&*self.store).await
+    }
+
+    async fn unsilence(&self, id: &str, author: &str) -> Result<()> {
+        self.store.unsilence(id, author).await
+    }
+
+    async fn undelivered(&self) -> Result<GivenUp> {
+        let undelivered = self.store.undelivered().await?;
+        Ok(GivenUp { undelivered })
+    }
+
+    async fn requeue_delivery(&self, id: &str, author: &str) -> Result<()> {
+        self.store.requeue_delivery(id, author).await
+    }
+
+    async fn discard_delivery(&self, id: &str, author: &str) -> Result<()> {
+        self.store.discard_delivery(id, author).await
+    }
+
+    async fn audit(&self, limit: usize) -> Result<AuditTrail> {
+        let audit = self.store.audit(limit).await?;
+        Ok(AuditTrail { audit })
     }
 
     async fn command(&self, worker: &WorkerId, command: Command) -> Result<()> {

@@ -6,11 +6,14 @@ use async_trait::async_trait;
 use fleet_worker_sdk::transport::http::HttpWriter;
 use fleet_worker_sdk::{BotId, Command, Error, Result, SessionId, Tier, WorkerId};
 use futures_util::{StreamExt, TryStreamExt};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::{MAX_FINDINGS, MAX_SESSIONS, Reader, ReportQuery, ReportStream};
+use crate::alert::Silence;
+use crate::answer::{AlertList, AuditTrail, GivenUp, NewSilence, Silences};
 use crate::answer::{Bots, FindingsQuery, HealthOf, SessionPage, SessionView, Workers};
 use crate::conserve::Conservation;
 use crate::index::Page;
@@ -22,6 +25,9 @@ use crate::view::{FleetHealth, SessionHealth};
 const POLL: Duration = Duration::from_secs(1);
 /// Longest time for a report beyond that for any answer: a million findings over 10 Mbit/s.
 const REPORT_TIMEOUT: Duration = Duration::from_mins(10);
+
+/// What an id may hold as it is; anything else names nothing, and ends no path.
+const ID: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-');
 
 /// Asks a dashboard.
 #[derive(Clone, Debug)]
@@ -43,6 +49,16 @@ impl HttpReader {
         let path = with(path, &parameters)?;
         let request = self.api.request(Method::GET, &path, Duration::ZERO)?;
         self.api.send(request).await
+    }
+}
+
+impl HttpReader {
+    /// Does something to what has the id, in the name of `author`.
+    async fn act(&self, method: Method, path: &str, id: &str, author: &str) -> Result<()> {
+        let id = utf8_percent_encode(id, ID);
+        let path = with(&format!("{path}/{id}"), &[("author", author.to_owned())])?;
+        let request = self.api.request(method, &path, Duration::ZERO)?;
+        self.api.respond(request).await.map(drop)
     }
 }
 
@@ -129,6 +145,42 @@ impl Reader for HttpReader {
 
     async fn conservation(&self) -> Result<Conservation> {
         self.get("conservation", Vec::new()).await
+    }
+
+    async fn alerts(&self) -> Result<AlertList> {
+        self.get("alerts", Vec::new()).await
+    }
+
+    async fn silences(&self) -> Result<Silences> {
+        self.get("silences", Vec::new()).await
+    }
+
+    async fn silence(&self, new: &NewSilence) -> Result<Silence> {
+        let path = "api/v1/silences";
+        let request = self.api.request(Method::POST, path, Duration::ZERO)?;
+        self.api.send(request.json(new)).await
+    }
+
+    async fn unsilence(&self, id: &str, author: &str) -> Result<()> {
+        self.act(Method::DELETE, "silences", id, author).await
+    }
+
+    async fn undelivered(&self) -> Result<GivenUp> {
+        self.get("undelivered", Vec::new()).await
+    }
+
+    async fn requeue_delivery(&self, id: &str, author: &str) -> Result<()> {
+        self.act(Method::POST, "alerts/undelivered", id, author)
+            .await
+    }
+
+    async fn discard_delivery(&self, id: &str, author: &str) -> Result<()> {
+        self.act(Method::DELETE, "alerts/undelivered", id, author)
+            .await
+    }
+
+    async fn audit(&self, limit: usize) -> Result<AuditTrail> {
+        self.get("audit", vec![("limit", limit.to_string())]).await
     }
 
     async fn command(&self, worker: &WorkerId, command: Command) -> Result<()> {

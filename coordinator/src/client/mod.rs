@@ -12,6 +12,8 @@ use futures_util::stream::BoxStream;
 pub use direct::DirectReader;
 pub use http::HttpReader;
 
+use crate::alert::Silence;
+use crate::answer::{AlertList, AuditTrail, GivenUp, NewSilence, Silences};
 use crate::answer::{Bots, FindingsQuery, HealthOf, SessionPage, SessionView, Workers};
 use crate::conserve::Conservation;
 use crate::index::Page;
@@ -70,6 +72,22 @@ pub trait Reader: Send + Sync {
     async fn letters(&self, after: Option<&LetterId>, limit: usize) -> Result<Letters>;
     /// Sessions that coordinators found not to add up.
     async fn conservation(&self) -> Result<Conservation>;
+    /// Alerts, most urgent first.
+    async fn alerts(&self) -> Result<AlertList>;
+    /// Silences, those that last longest first.
+    async fn silences(&self) -> Result<Silences>;
+    /// Silences some alerts from now on.
+    async fn silence(&self, new: &NewSilence) -> Result<Silence>;
+    /// Ends a silence.
+    async fn unsilence(&self, id: &str, author: &str) -> Result<()>;
+    /// Deliveries that were given up.
+    async fn undelivered(&self) -> Result<GivenUp>;
+    /// Puts one of them in line again.
+    async fn requeue_delivery(&self, id: &str, author: &str) -> Result<()>;
+    /// Forgets one of them.
+    async fn discard_delivery(&self, id: &str, author: &str) -> Result<()>;
+    /// Who did what of this, latest first.
+    async fn audit(&self, limit: usize) -> Result<AuditTrail>;
     /// Gives a worker a command, delivered with its next beat.
     async fn command(&self, worker: &WorkerId, command: Command) -> Result<()>;
     /// Waits until something may have changed: at the next hint of a store, after a second where

@@ -1,6 +1,6 @@
 //! Metrics of a coordinator, in Prometheus' text format; documented in docs/metrics.md.
 
-use prometheus::core::{AtomicU64, GenericCounter};
+use prometheus::core::{AtomicU64, GenericCounter, GenericCounterVec};
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{Gauge, IntGauge, Opts, Registry, TextEncoder};
 
@@ -116,6 +116,21 @@ fn add(registry: &Registry, totals: &Totals) -> prometheus::Result<()> {
         counter.inc_by(value);
         registry.register(Box::new(counter))?;
     }
+    let deliveries = GenericCounterVec::<AtomicU64>::new(
+        Opts::new(
+            "fleet_alert_deliveries_total",
+            "Attempts to tell a channel of alerts, by what came of them.",
+        ),
+        &["result"],
+    )?;
+    for (result, count) in [
+        ("delivered", totals.delivered),
+        ("retried", totals.redelivered),
+        ("given_up", totals.undelivered),
+    ] {
+        deliveries.with_label_values(&[result]).inc_by(count);
+    }
+    registry.register(Box::new(deliveries))?;
     let lag = Gauge::new(
         "fleet_coordinator_lag_seconds",
         "Age of the oldest change of the last look at the feed, when its result was stored.",

@@ -33,6 +33,7 @@ pub(crate) mod report;
 
 pub(crate) mod observed;
 
+pub(crate) mod alerts;
 pub(crate) mod conservation;
 pub(crate) mod dead;
 
@@ -89,6 +90,24 @@ const ENDPOINTS: &[(&str, &str)] = &[
         "one finding",
     ),
     (
+        "GET /api/v1/alerts",
+        "what pends, fires or was resolved within the hour, and what keeps it quiet",
+    ),
+    (
+        "GET, POST /api/v1/silences",
+        "silences; matchers, author, comment, seconds",
+    ),
+    ("DELETE /api/v1/silences/{id}", "ends a silence; author"),
+    (
+        "GET /api/v1/undelivered",
+        "deliveries of alerts that were given up",
+    ),
+    (
+        "POST, DELETE /api/v1/alerts/undelivered/{id}",
+        "puts one in line again, or forgets it; author",
+    ),
+    ("GET /api/v1/audit", "who did any of this; limit"),
+    (
         "GET /api/v1/conservation",
         "sessions whose numbers do not agree",
     ),
@@ -123,6 +142,8 @@ pub fn routes(context: &Context) -> BoxedFilter<(Response,)> {
         .or(observed::routes(context))
         .unify()
         .or(conservation::routes(context))
+        .unify()
+        .or(alerts::routes(context))
         .unify()
         .or(dead::routes(context))
         .unify()

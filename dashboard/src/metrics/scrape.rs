@@ -6,13 +6,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use fleet_coordinator::alert::Severity;
 use fleet_coordinator::conserve::Conservation;
 use fleet_coordinator::lifecycle::Liveness;
 use fleet_coordinator::ops;
+use fleet_coordinator::store::alerts::Alerts;
 use fleet_coordinator::store::retain::Memory;
 use fleet_coordinator::store::{Backlog, SharedStore};
 use fleet_coordinator::view::{CacheStats, FleetHealth};
 use fleet_worker_sdk::{Error, Result};
+use jiff::Timestamp;
 use prometheus::core::{AtomicU64, Collector, GenericCounter, GenericCounterVec};
 use prometheus::{Gauge, GaugeVec, Opts, Registry};
 use tokio::sync::Mutex;
@@ -118,17 +121,21 @@ struct Told {
     backlog: Option<Backlog>,
     memory: Option<Memory>,
     conservation: Option<Conservation>,
+    alerts: Option<Alerts>,
+    now: Timestamp,
 }
 
 impl Told {
     async fn ask(context: &Context) -> Result<Self> {
         let fleet = read(context).await?;
         let store = &context.store;
-        let (writable, backlog, memory, mismatches) = tokio::join!(
+        let (writable, backlog, memory, mismatches, alerts, now) = tokio::join!(
             store.check(),
             store.backlog(),
             store.memory(),
-            store.mismatches()
+            store.mismatches(),
+            store.alerts(),
+            store.now()
         );
         Ok(Self {
             fleet,
@@ -136,6 +143,8 @@ impl Told {
             backlog: backlog.inspect_err(untold).ok(),
             memory: memory.inspect_err(untold).ok().flatten(),
             conservation: mismatches.inspect_err(untold).ok().map(Conservation::of),
+            alerts: alerts.inspect_err(untold).ok(),
+            now: now?,
         })
     }
 
@@ -183,6 +192,9 @@ impl Told {
                 conservation.difference as f64,
             )?;
         }
+        if let Some(alerts) = &self.alerts {
+            page.alerts(alerts, self.now)?;
+        }
         text.push_str(&encode(&page.0));
         Ok(text)
     }
@@ -204,6 +216,37 @@ impl Page {
         let gauge = Gauge::new(name, help)?;
         gauge.set(value);
         self.add(gauge)
+    }
+
+    fn alerts(&self, alerts: &Alerts, now: Timestamp) -> prometheus::Result<()> {
+        let firing = |severity: Severity| {
+            let all = alerts.board.firing();
+            all.filter(|alert| alert.labels.severity == severity)
+                .count() as f64
+        };
+        let severities = Severity::ALL.iter();
+        self.gauges(
+            "fleet_alerts_firing",
+            "Alerts that fire, by severity.",
+            "severity",
+            severities.map(|severity| (severity.as_str(), firing(*severity))),
+        )?;
+        self.gauge(
+            "fleet_alerts_waiting_deliveries",
+            "Notices of alerts on their way to a channel.",
+            alerts.waiting.len() as f64,
+        )?;
+        self.gauge(
+            "fleet_alerts_undelivered",
+            "Notices of alerts that no channel took.",
+            alerts.undelivered as f64,
+        )?;
+        let silences = alerts.silences.iter();
+        self.gauge(
+            "fleet_silences",
+            "Silences in force.",
+            silences.filter(|silence| silence.is_active(now)).count() as f64,
+        )
     }
 
     fn counter(&self, name: &str, help: &str, value: u64) -> prometheus::Result<()> {

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use askama::Template;
+use fleet_coordinator::answer::AlertList;
 use fleet_coordinator::health::Health;
 use fleet_coordinator::lifecycle::WorkerTally;
 use fleet_coordinator::model::Session;
@@ -16,6 +17,7 @@ use warp::host::Authority;
 use warp::reply::Response;
 use warp::{Filter, path};
 
+use super::alerts::{AlertShown, loud};
 use super::frame::{Frame, Place};
 use super::listing::{self, Asked};
 use super::page;
@@ -46,6 +48,8 @@ struct FleetPage {
     health: HealthShown,
     /// When what is shown was known, where the store is away.
     stale: Option<String>,
+    /// Alerts that fire and that nothing keeps quiet.
+    alerts: Vec<AlertShown>,
     /// Sessions that do not add up.
     mismatched: u64,
     store: String,
@@ -114,11 +118,12 @@ async fn fleet(
     let query = Query::parse(&query, &["repository", "state"])?;
     let asked = Asked::read(&query)?;
     let frame = Frame::new(Place::Fleet, true);
-    let (listed, seen, bots, mismatches) = tokio::try_join!(
+    let (listed, seen, bots, mismatches, alerts) = tokio::try_join!(
         listing::list(&context, &query, &asked, SESSIONS),
         async { Ok(context.view.fleet().await?) },
         async { Ok(context.store.bots().await?) },
         async { Ok(context.store.mismatches().await?) },
+        async { Ok(AlertList::read(&*context.store).await?) },
     )?;
     let latest = latest(&listed.sessions);
     let tally = sum(latest.iter().map(|session| &session.tally));
@@ -126,6 +131,7 @@ async fn fleet(
     Ok(FleetPage {
         health: HealthShown::from(&seen.health),
         stale: seen.stale.then(|| exact(seen.computed_at)),
+        alerts: loud(&alerts),
         mismatched: mismatches.len() as u64,
         store: context.store.address(),
         address: address(host),

@@ -16,6 +16,8 @@ pub(crate) enum Place {
     Bots,
     /// Workers.
     Workers,
+    /// Alerts.
+    Alerts,
     /// None: something went wrong.
     Nowhere,
 }
@@ -57,6 +59,7 @@ impl Frame {
                 (Place::Sessions, "Sessions", "/sessions"),
                 (Place::Bots, "Bots", "/bots"),
                 (Place::Workers, "Workers", "/workers"),
+                (Place::Alerts, "Alerts", "/alerts"),
             ]
             .map(link)
             .into(),

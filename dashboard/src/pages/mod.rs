@@ -30,6 +30,8 @@ pub(crate) mod session;
 
 pub(crate) mod workers;
 
+pub(crate) mod alerts;
+
 pub(crate) mod bots;
 
 pub(crate) mod bot;
@@ -56,6 +58,8 @@ pub fn routes(context: &Context) -> BoxedFilter<(Response,)> {
         .or(session::routes(context))
         .unify()
         .or(workers::routes(context))
+        .unify()
+        .or(alerts::routes(context))
         .unify()
         .or(bots::routes(context))
         .unify()

@@ -11,6 +11,8 @@ mod support;
 
 mod api;
 
+mod alerting;
+
 mod errors;
 
 mod looks;

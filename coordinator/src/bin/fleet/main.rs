@@ -39,6 +39,7 @@ mod token;
 
 mod shell;
 
+mod alert;
 mod asking;
 
 mod store;
@@ -126,6 +127,9 @@ enum Command {
     /// Lists what nobody could read or settle; puts it back, or throws it away
     #[command(after_help = after(dead::EXAMPLES))]
     Dead(dead::Dead),
+    /// Lists alerts; silences them; tests the channels that are told
+    #[command(after_help = after(alert::EXAMPLES))]
+    Alert(alert::AlertCommand),
     /// Says whether sessions add up; makes one do so again
     #[command(after_help = after(conserve::EXAMPLES))]
     Conserve(conserve::Conserve),
@@ -163,6 +167,7 @@ impl Command {
             Self::Bots(bots) => end(bots.run().await),
             Self::Workers(workers) => end(workers.run().await),
             Self::Watch(watch) => end(watch.run().await),
+            Self::Alert(alert) => end(alert.run().await),
             Self::Conserve(conserve) => end(conserve.run().await),
             Self::Dead(dead) => end(dead.run().await),
             Self::Doctor(doctor) => end(doctor.run().await),

@@ -91,6 +91,95 @@ async fn a_session_that_does_not_add_up_is_told_of_and_repaired() {
 }
 
 #[tokio::test]
+async fn alerts_are_listed_silenced_and_their_channels_tested() {
+    let site = Site::new().await;
+    let store = open(&site.server.url(), &OpenOptions::default()).unwrap();
+    Hand::started(&*store, "hypatia").await;
+    let entries = next_changes(&*store, "one").await;
+    store.give_up(&entries[..1], "it fell over").await.unwrap();
+    assert!(site.fleet(&["alert"]).ok().out.contains("nothing fires"));
+    let coordinator = Coordinator::new(store.clone(), CoordinatorSettings::default());
+    coordinator.watch_alerts().await.unwrap();
+    let listed = site.fleet(&["alert", "list", "--firing"]).ok().out;
+    assert!(
+        listed.contains("dead_letters") && listed.contains("1 dead letter waits"),
+        "{listed}"
+    );
+
+    let silence = [
+        "alert",
+        "silence",
+        "alertname=dead*",
+        "--for",
+        "2h",
+        "--author",
+        "ada",
+    ];
+    site.fleet(&silence).refused(64, "--comment");
+    let silence = [&silence[..], &["--comment", "known", "--json"]].concat();
+    let silenced = site.fleet(&silence).json();
+    let id = silenced["id"].as_str().unwrap().to_owned();
+    assert!(site.fleet(&["alert"]).ok().out.contains("silenced"));
+    assert!(
+        site.fleet(&["alert", "silences"])
+            .ok()
+            .out
+            .contains("alertname=dead*")
+    );
+    site.fleet(&[
+        "alert",
+        "silence",
+        "colour=red",
+        "--for",
+        "2h",
+        "--comment",
+        "x",
+        "--author",
+        "a",
+    ])
+    .refused(1, "alertname");
+    site.fleet(&[
+        "alert",
+        "silence",
+        "bot=x",
+        "--for",
+        "soon",
+        "--comment",
+        "x",
+        "--author",
+        "a",
+    ])
+    .refused(64, "30m, 2h or 3d");
+    site.fleet(&["alert", "unsilence", &id, "--author", "ada"])
+        .ok();
+    site.fleet(&["alert", "unsilence", &id, "--author", "ada"])
+        .refused(1, "no silence");
+    let audit = site.fleet(&["alert", "audit"]).ok().out;
+    assert!(
+        audit.contains("unsilence") && audit.contains("ada"),
+        "{audit}"
+    );
+    let nothing = site.fleet(&["alert", "undelivered"]).ok().out;
+    assert!(nothing.contains("every delivery arrived"), "{nothing}");
+
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = nobody.local_addr().unwrap().port();
+    drop(nobody);
+    let file = site.folder.path().join("coordinator.toml");
+    let channel = format!(
+        "[[alerts.channel]]\nname = \"ops\"\nkind = \"slack\"\nurl = \"http://127.0.0.1:{port}/secret\"\n"
+    );
+    std::fs::write(&file, channel).unwrap();
+    let file = file.to_str().unwrap();
+    let tested = site.fleet(&["alert", "test", "--config", file]);
+    assert!(tested.out.contains("ops  FAILED"), "{}", tested.out);
+    assert!(!tested.out.contains("secret") && !tested.err.contains("secret"));
+    tested.refused(1, "1 of 1 channels");
+    site.fleet(&["alert", "test", "--config", file, "--channel", "dev"])
+        .refused(64, "no channel dev");
+}
+
+#[tokio::test]
 async fn the_doctor_ends_with_what_it_found() {
     let site = Site::new().await;
     let ill = site.fleet(&["doctor", "--json"]);

@@ -1,0 +1,141 @@
+//! Alerts, silences, and deliveries that did not arrive.
+//!
+//! - `GET alerts`: `{"alerts": [Alert], "waiting": n, "undelivered": n, "now": t}`, most urgent first,
+//!   each with the silences and the alert that keep it quiet.
+//! - `GET silences`: `{"silences": [Silence], "now": t}`; `POST silences` with `{"matchers":
+//!   ["bot=scan*"], "author", "comment", "seconds"}` answers with the silence;
+//!   `DELETE silences/{id}?author=` ends one; 204.
+//! - `GET undelivered`: `{"undelivered": [Undelivered]}`, oldest first;
+//!   `POST alerts/undelivered/{id}?author=` puts one in line again, `DELETE` forgets it; 204.
+//! - `GET audit?limit=`: `{"audit": [Audit]}`, latest first: who did any of this.
+
+use fleet_coordinator::answer::{AlertList, AuditTrail, GivenUp, NewSilence, Silences};
+use fleet_coordinator::store::alerts::MAX_AUDIT;
+use fleet_worker_sdk::Error;
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
+use warp::{Filter, path};
+
+use super::problem::Problem;
+use super::query::Query;
+use super::{answer, body, done, method, raw_query, with, write};
+use crate::context::Context;
+
+/// Bytes of a silence that is asked for: five matchers and a comment, several times over.
+const MAX_SILENCE: u64 = 16 * 1024;
+/// Entries of the audit unless asked otherwise.
+const AUDIT: usize = 100;
+
+pub(crate) fn routes(context: &Context) -> BoxedFilter<(Response,)> {
+    reads(context)
+        .or(silencing(context))
+        .unify()
+        .or(deliveries(context))
+        .unify()
+        .boxed()
+}
+
+fn reads(context: &Context) -> BoxedFilter<(Response,)> {
+    let alerts =
+        path!("alerts")
+            .and(method("GET"))
+            .and(with(context))
+            .then(|context: Context| async move {
+                answer(
+                    AlertList::read(&*context.store)
+                        .await
+                        .map_err(Problem::from),
+                )
+            });
+    let silences = path!("silences")
+        .and(method("GET, POST"))
+        .and(with(context))
+        .then(|context: Context| async move {
+            answer(Silences::read(&*context.store).await.map_err(Problem::from))
+        });
+    let undelivered = path!("undelivered")
+        .and(method("GET"))
+        .and(with(context))
+        .then(|context| async move { answer(given_up(context).await) });
+    let audit = path!("audit")
+        .and(method("GET"))
+        .and(with(context))
+        .and(raw_query())
+        .then(|context, query| async move { answer(audit(context, query).await) });
+    let read = alerts.or(silences).unify();
+    read.or(undelivered).unify().or(audit).unify().boxed()
+}
+
+fn silencing(context: &Context) -> BoxedFilter<(Response,)> {
+    let silence = path!("silences")
+        .and(write("POST, GET"))
+        .and(with(context))
+        .and(body::json::<NewSilence>(MAX_SILENCE))
+        .then(|context: Context, new: NewSilence| async move {
+            answer(new.store(&*context.store).await.map_err(Problem::from))
+        });
+    let unsilence = path!("silences" / String)
+        .and(write("DELETE"))
+        .and(with(context))
+        .and(raw_query())
+        .then(|id: String, context: Context, query: String| async move {
+            done(unsilence(context, id, query).await)
+        });
+    silence.or(unsilence).unify().boxed()
+}
+
+fn deliveries(context: &Context) -> BoxedFilter<(Response,)> {
+    let requeue = path!("alerts" / "undelivered" / String)
+        .and(write("POST, DELETE"))
+        .and(with(context))
+        .and(raw_query())
+        .then(|id: String, context: Context, query: String| async move {
+            done(requeue(context, id, query).await)
+        });
+    let discard = path!("alerts" / "undelivered" / String)
+        .and(write("DELETE, POST"))
+        .and(with(context))
+        .and(raw_query())
+        .then(|id: String, context: Context, query: String| async move {
+            done(discard(context, id, query).await)
+        });
+    requeue.or(discard).unify().boxed()
+}
+
+async fn given_up(context: Context) -> Result<GivenUp, Problem> {
+    let undelivered = context.store.undelivered().await?;
+    Ok(GivenUp { undelivered })
+}
+
+async fn audit(context: Context, query: String) -> Result<AuditTrail, Problem> {
+    let limit = Query::parse(&query, &["limit"])?.limit(AUDIT, MAX_AUDIT)?;
+    let audit = context.store.audit(limit).await?;
+    Ok(AuditTrail { audit })
+}
+
+async fn unsilence(context: Context, id: String, query: String) -> Result<(), Problem> {
+    let author = author(&query)?;
+    Ok(context.store.unsilence(&id, &author).await?)
+}
+
+async fn requeue(context: Context, id: String, query: String) -> Result<(), Problem> {
+    let author = author(&query)?;
+    Ok(context.store.requeue_delivery(&id, &author).await?)
+}
+
+async fn discard(context: Context, id: String, query: String) -> Result<(), Problem> {
+    let author = author(&query)?;
+    Ok(context.store.discard_delivery(&id, &author).await?)
+}
+
+/// In whose name it is done: what is kept in the audit.
+fn author(query: &str) -> Result<String, Problem> {
+    let query = Query::parse(query, &["author"])?;
+    let named = query.one("author")?.unwrap_or_default().trim().to_owned();
+    let fits = !named.is_empty() && named.chars().count() <= 128;
+    if fits && !named.chars().any(char::is_control) {
+        return Ok(named);
+    }
+    let why = "say who does this, in 1 to 128 characters: ?author=…";
+    Err(Error::invalid("author", why).into())
+}
