@@ -127,6 +127,10 @@ impl Report {
 }
 
 /// A finding as it stands in a table.
+#[allow(
+    clippy::struct_field_names,
+    reason = "a line of a file, in the row of a table"
+)]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Line<'a> {
     /// Its severity, or that it is suppressed.

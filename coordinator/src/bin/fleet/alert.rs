@@ -241,8 +241,9 @@ fn row(seen: &AlertSeen, now: Timestamp) -> Vec<Cell> {
 /// The name with what it is about.
 fn subject(labels: &Labels) -> String {
     let map = labels.map();
-    let about = ["bot", "repo", "tier"].into_iter();
-    let about = about.filter_map(|name| map.get(name).copied()).next();
+    let about = ["bot", "repo", "tier"]
+        .into_iter()
+        .find_map(|name| map.get(name).copied());
     let name = labels.alertname;
     about.map_or_else(|| name.to_string(), |about| format!("{name} {about}"))
 }

@@ -190,7 +190,7 @@ fn same_findings(context: &Context, model: &Model) {
 
 #[track_caller]
 fn same_lists(context: &Context, model: &Model) {
-    for bot in 0..model.bots.len() + 1 {
+    for bot in 0..=model.bots.len() {
         let list = context.by_bot(Handle::at(bot));
         assert_eq!(positions(context, list), model.that(|kept| kept.bot == bot));
     }
@@ -247,7 +247,10 @@ fn same_runs(context: &Context, model: &Model) {
     let ready = context.ready_bots().map(|bot| context.name(bot).unwrap());
     let ready: Vec<&str> = ready.collect();
     let expected = model.ready();
-    let expected: Vec<&str> = expected.iter().map(|id| id.as_str()).collect();
+    let expected: Vec<&str> = expected
+        .iter()
+        .map(fleet_worker_sdk::BotId::as_str)
+        .collect();
     assert_eq!(ready, expected);
 }
 

@@ -62,12 +62,11 @@ pub(super) struct Model {
 
 impl Model {
     pub(super) fn register(&mut self, bot: Bot) {
-        match self.bots.iter_mut().find(|known| known.id == bot.id) {
-            Some(known) => *known = bot,
-            None => {
-                self.executions.push(Execution::pending(&bot.id));
-                self.bots.push(bot);
-            }
+        if let Some(known) = self.bots.iter_mut().find(|known| known.id == bot.id) {
+            *known = bot;
+        } else {
+            self.executions.push(Execution::pending(&bot.id));
+            self.bots.push(bot);
         }
     }
 
@@ -91,7 +90,8 @@ impl Model {
         let execution = &mut self.executions[bot];
         let skipped = matches!(end, End::Skipped(_));
         let runs = execution.state == ExecutionState::Running;
-        if !runs && !(skipped && execution.state == ExecutionState::Pending) {
+        let pends = skipped && execution.state == ExecutionState::Pending;
+        if !(runs || pends) {
             return false;
         }
         let (state, reason) = match end {
