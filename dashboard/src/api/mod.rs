@@ -93,9 +93,10 @@ const ENDPOINTS: &[(&str, &str)] = &[
         "GET /api/v1/alerts",
         "what pends, fires or was resolved within the hour, and what keeps it quiet",
     ),
+    ("GET /api/v1/silences", "silences"),
     (
-        "GET, POST /api/v1/silences",
-        "silences; matchers, author, comment, seconds",
+        "POST /api/v1/silences",
+        "silences some alerts; matchers, author, comment, seconds",
     ),
     ("DELETE /api/v1/silences/{id}", "ends a silence; author"),
     (
@@ -103,8 +104,12 @@ const ENDPOINTS: &[(&str, &str)] = &[
         "deliveries of alerts that were given up",
     ),
     (
-        "POST, DELETE /api/v1/alerts/undelivered/{id}",
-        "puts one in line again, or forgets it; author",
+        "POST /api/v1/alerts/undelivered/{id}",
+        "puts one in line again; author",
+    ),
+    (
+        "DELETE /api/v1/alerts/undelivered/{id}",
+        "forgets one; author",
     ),
     ("GET /api/v1/audit", "who did any of this; limit"),
     (

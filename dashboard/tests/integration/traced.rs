@@ -110,7 +110,7 @@ async fn a_push_is_one_trace_until_it_is_shown() {
     let (mut socket, _) = socket.unwrap();
     tokio::spawn(async move { while let Some(Ok(_)) = socket.next().await {} });
 
-    let (before, trace) = (TraceContext::fresh(), TraceContext::fresh());
+    let before = TraceContext::fresh();
     let open = serde_json::to_value(OpenSession::new("acme/shop").unwrap()).unwrap();
     let opened = post(address, "sessions", before, &open).await;
     let session: SessionId = opened["session"].as_str().unwrap().parse().unwrap();
@@ -122,26 +122,53 @@ async fn a_push_is_one_trace_until_it_is_shown() {
     let start = serde_json::to_value(start).unwrap();
     let started = post(address, "transitions", before, &start).await;
     hand.attempt = u32::try_from(started["attempt"].as_u64().unwrap()).unwrap();
-    let batch = serde_json::to_value(hand.batch(varied(5))).unwrap();
-    post(address, "push", trace, &batch).await;
 
-    let mut missing = vec!["take", "recompute", "show"];
-    let all = async {
-        while !missing.is_empty() {
-            let span = arriving.recv().await.expect("spans");
-            if span.trace != trace.trace_id() {
-                continue;
+    // Changes that come together are shown together, in the trace of the first of them: what was
+    // shown with an earlier one is pushed again, a finding more.
+    let mut pushed: Vec<(TraceContext, Vec<String>)> = Vec::new();
+    let whole = async {
+        loop {
+            let trace = TraceContext::fresh();
+            let batch = hand.batch(varied(5 + pushed.len()));
+            let batch = serde_json::to_value(batch).unwrap();
+            pushed.push((trace, Vec::new()));
+            post(address, "push", trace, &batch).await;
+            if is_seen_whole(&mut arriving, &mut pushed).await {
+                return;
             }
+        }
+    };
+    timeout(LONG, whole)
+        .await
+        .unwrap_or_else(|_| panic!("no push was seen whole: {pushed:?}"));
+}
+
+/// Takes spans until something was shown; whether one of the pushes has been seen from end to end.
+async fn is_seen_whole(
+    arriving: &mut mpsc::UnboundedReceiver<Span>,
+    pushed: &mut [(TraceContext, Vec<String>)],
+) -> bool {
+    loop {
+        let span = arriving.recv().await.expect("spans");
+        let is_shown = span.name == "show";
+        let mut pushes = pushed.iter_mut();
+        if let Some((trace, names)) = pushes.find(|(trace, _)| trace.trace_id() == span.trace) {
             if span.name == "take" {
                 let sender = format!("{:016x}", trace.parts().1);
                 assert_eq!(span.parent, sender, "it goes on with the sender's span");
             } else {
                 assert!(!span.parent.is_empty(), "{span:?}");
             }
-            missing.retain(|name| *name != span.name);
+            names.push(span.name);
+            if ["take", "recompute", "show"]
+                .iter()
+                .all(|name| names.iter().any(|had| had == name))
+            {
+                return true;
+            }
         }
-    };
-    timeout(LONG, all)
-        .await
-        .unwrap_or_else(|_| panic!("missing {missing:?}"));
+        if is_shown {
+            return false;
+        }
+    }
 }
