@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fleet_worker_sdk::import::{
     Continued, ImportOptions, ImportSummary, Imported, Source, prepare,
 };
-use fleet_worker_sdk::{BotId, Fingerprint, Result, SessionId};
+use fleet_worker_sdk::{BotId, Fingerprint, Result, SessionId, Write};
 
 use crate::store::{Findings, Maintain};
 use crate::summary::{self, count};
@@ -23,7 +23,7 @@ pub async fn import(
     options: ImportOptions,
     progress: &(dyn Fn(u64, u64) + Send + Sync),
 ) -> Result<ImportSummary> {
-    take(store, source, options, None, progress).await
+    import_through(store, store, source, options, None, progress).await
 }
 
 /// As [`import`], into an execution that runs already, and is ended by it.
@@ -37,11 +37,17 @@ pub async fn import_into(
     continued: &Continued,
     progress: &(dyn Fn(u64, u64) + Send + Sync),
 ) -> Result<ImportSummary> {
-    take(store, source, options, Some(continued), progress).await
+    import_through(store, store, source, options, Some(continued), progress).await
 }
 
-async fn take(
+/// As [`import`], or [`import_into`] where an execution runs already, with everything written by way
+/// of `writer`: whoever counts pushes stands there.
+///
+/// # Errors
+/// Those of [`import`].
+pub async fn import_through(
     store: &dyn Maintain,
+    writer: &dyn Write,
     source: Arc<Source>,
     options: ImportOptions,
     continued: Option<&Continued>,
@@ -57,8 +63,8 @@ async fn take(
     let received = prepared.received();
     let done = |done| progress(done, received);
     let imported = match continued {
-        Some(continued) => prepared.push_into(store, continued, &done).await?,
-        None => prepared.push(store, &done).await?,
+        Some(continued) => prepared.push_into(writer, continued, &done).await?,
+        None => prepared.push(writer, &done).await?,
     };
     against_baselines(store, imported, &baselines).await
 }

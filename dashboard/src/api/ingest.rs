@@ -15,7 +15,7 @@ use std::fs::File;
 use std::sync::Arc;
 
 use bytes::Buf;
-use fleet_coordinator::import::{import, import_into};
+use fleet_coordinator::import::import_through;
 use fleet_worker_sdk::import::{Continued, Ended, ImportOptions, ImportSummary, Source};
 use fleet_worker_sdk::{BotId, Error, Ongoing, OpenSession, ProducerId, Repository};
 use futures_util::{Stream, StreamExt};
@@ -29,6 +29,7 @@ use super::problem::Problem;
 use super::query::Query;
 use super::{answer, body, raw_query, with, write};
 use crate::context::Context;
+use crate::metrics::pushes::Counted;
 
 /// Time a report may take to arrive, as long as the command line waits; the server also ends
 /// a body that stalls.
@@ -89,10 +90,9 @@ async fn ingest<B: Buf>(
     let source = tokio::task::spawn_blocking(|| Source::of(file, "report")).await;
     let source = Arc::new(source.map_err(Error::protocol)??);
     let store = &*context.store;
-    let summary = match continued {
-        Some(continued) => import_into(store, source, options, &continued, &|_, _| {}).await?,
-        None => import(store, source, options, &|_, _| {}).await?,
-    };
+    let counted = Counted::new(store, context.metrics.pushes());
+    let into = continued.as_ref();
+    let summary = import_through(store, &counted, source, options, into, &|_, _| {}).await?;
     let session = summary.session.clone();
     let links = Links {
         session: format!("/api/v1/sessions/{session}"),

@@ -8,7 +8,7 @@ use std::convert::Infallible;
 
 use fleet_coordinator::telemetry;
 use fleet_worker_sdk::trace::{self, TraceContext};
-use fleet_worker_sdk::{Batch, Execution, PushAnswer, Transition};
+use fleet_worker_sdk::{Batch, Execution, PushAnswer, Transition, Write as _};
 use tracing::field;
 use warp::filters::BoxedFilter;
 use warp::http::HeaderMap;
@@ -18,6 +18,7 @@ use warp::{Filter, path};
 use super::problem::Problem;
 use super::{answer, body, with, write};
 use crate::context::Context;
+use crate::metrics::pushes::Counted;
 
 pub(crate) fn routes(context: &Context) -> BoxedFilter<(Response,)> {
     let limit = context.settings.max_body;
@@ -52,9 +53,11 @@ async fn push(
     trace: Option<TraceContext>,
     batch: Batch,
 ) -> Result<PushAnswer, Problem> {
-    batch.check()?;
+    let pushes = context.metrics.pushes();
+    batch.check().inspect_err(|_| pushes.refused())?;
     let span = tracing::info_span!("take", session = %batch.session, bot = %batch.bot,
         findings = batch.findings.len(), trace_id = field::Empty);
-    let taking = context.store.push(&batch);
+    let counted = Counted::new(&*context.store, pushes);
+    let taking = counted.push(&batch);
     Ok(telemetry::within(span, trace, taking).await?)
 }

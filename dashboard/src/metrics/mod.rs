@@ -1,10 +1,20 @@
 //! Metrics in Prometheus' text format: `GET /metrics`.
 //!
-//! What happened in this process is counted here ([`http`] names its routes); what the store
+//! What happened in this process is counted here ([`http`] names its routes, [`pushes`] counts what
+//! bots bring, [`latency`] what a store takes and people wait); what the store
 //! knows is asked when scraped ([`scrape`]). Labels come from closed sets, never from ids, paths
-//! or messages, so the number of series is bounded: about 400.
+//! or messages, so the number of series is bounded: about 500, and up to 400
+//! for workers by bot.
 
 pub(crate) mod http;
+
+pub(crate) mod pushes;
+
+pub(crate) mod latency;
+
+mod page;
+
+mod told;
 
 pub(crate) mod scrape;
 
@@ -14,7 +24,7 @@ use std::time::Duration;
 use fleet_coordinator::ops;
 use fleet_coordinator::view::Scope;
 use prometheus::core::{AtomicU64, GenericCounter, GenericCounterVec};
-use prometheus::{HistogramOpts, HistogramVec, IntGauge, Opts, Registry, TextEncoder};
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntGauge, Opts, Registry, TextEncoder};
 use warp::filters::BoxedFilter;
 use warp::http::HeaderValue;
 use warp::http::Method;
@@ -25,6 +35,8 @@ use warp::{Filter, path};
 use crate::api::{method, secure};
 use crate::context::Context;
 use http::Observed;
+use latency::Latency;
+use pushes::Pushes;
 
 type Counter = GenericCounter<AtomicU64>;
 type Counters = GenericCounterVec<AtomicU64>;
@@ -52,6 +64,8 @@ struct Inner {
     frames_skipped: Counter,
     access_refused: Counters,
     reports: HistogramVec,
+    pushes: Pushes,
+    latency: Latency,
 }
 
 /// Something that is counted while it lasts.
@@ -129,6 +143,8 @@ impl Metrics {
                 "Time from a report's request to its last byte taken.",
                 "format",
             )?,
+            pushes: Pushes::new(&add)?,
+            latency: Latency::new(&add)?,
             registry: registry.clone(),
         };
         ops::metrics::process(&registry)?;
@@ -138,6 +154,14 @@ impl Metrics {
     /// Where other parts of the process register theirs; names begin with `fleet_`.
     pub fn registry(&self) -> &Registry {
         &self.0.registry
+    }
+
+    pub(crate) fn pushes(&self) -> &Pushes {
+        &self.0.pushes
+    }
+
+    pub(crate) fn latency(&self) -> &Latency {
+        &self.0.latency
     }
 
     pub(crate) fn request(&self, method: &Method, path: &str) -> Observed {
@@ -213,6 +237,11 @@ impl Adder<'_> {
 
     fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
         self.register(IntGauge::new(name, help)?)
+    }
+
+    fn histogram(&self, name: &str, help: &str, bounds: &[f64]) -> prometheus::Result<Histogram> {
+        let opts = HistogramOpts::new(name, help).buckets(bounds.to_vec());
+        self.register(Histogram::with_opts(opts)?)
     }
 
     fn durations(&self, name: &str, help: &str, label: &str) -> prometheus::Result<HistogramVec> {

@@ -13,7 +13,7 @@ use fleet_coordinator::store::SessionQuery;
 use fleet_coordinator::telemetry;
 use fleet_coordinator::view::fleet_health;
 use fleet_worker_sdk::trace::TraceContext;
-use fleet_worker_sdk::{Error, Result, SessionId};
+use fleet_worker_sdk::{Error, Result, SessionId, Version};
 use futures_util::future::join_all;
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
@@ -56,6 +56,8 @@ struct Dirty {
     fleet: bool,
     /// The trace of the first change among them that is part of one.
     trace: Option<TraceContext>,
+    /// The oldest change of a session among them.
+    oldest: Option<Version>,
 }
 
 impl Dirty {
@@ -66,6 +68,7 @@ impl Dirty {
             workers: true,
             fleet: true,
             trace: None,
+            oldest: None,
         }
     }
 
@@ -95,8 +98,16 @@ impl Dirty {
 
     fn note(&mut self, update: Update) {
         match update {
-            Update::Session { session, trace, .. } => {
+            Update::Session {
+                session,
+                version,
+                trace,
+            } => {
                 self.trace = self.trace.or(trace);
+                self.oldest = Some(
+                    self.oldest
+                        .map_or(version, |oldest| earlier(oldest, version)),
+                );
                 if !self.list {
                     self.sessions.insert(session);
                 }
@@ -193,6 +204,9 @@ impl Hub {
         let next = self.publish.borrow().after(fresh);
         if let Some(next) = next {
             self.publish.send_replace(Arc::new(next));
+            if let Some(oldest) = dirty.oldest {
+                self.context.metrics.latency().shown(oldest);
+            }
         }
     }
 
@@ -277,6 +291,11 @@ fn trouble(error: &Error) -> Fresh {
     let mut fresh = Fresh::default();
     fresh.parts.extend(part("store", &store));
     fresh
+}
+
+/// The version of the earlier change: a version is the time of its change.
+fn earlier(one: Version, other: Version) -> Version {
+    if one.0 < other.0 { one } else { other }
 }
 
 /// The next hint. Lost hints ask for a look at everything; a store that has ended gives no more.

@@ -43,6 +43,7 @@ mod demo;
 
 mod kept;
 
+mod scraped;
 mod seeds;
 
 mod traced;
