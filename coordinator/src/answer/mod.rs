@@ -46,10 +46,7 @@ impl SessionPage {
         sessions.truncate(query.limit);
         let last = sessions.last().filter(|_| more);
         Ok(Self {
-            next: last.map(|last| SessionCursor {
-                changed_ms: last.changed.as_millisecond(),
-                session: last.id.clone(),
-            }),
+            next: last.map(SessionCursor::from),
             sessions,
         })
     }

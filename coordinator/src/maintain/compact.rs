@@ -57,10 +57,7 @@ impl Coordinator {
                     compacted += 1;
                     findings += session.total;
                 }
-                walk.after = Some(SessionCursor {
-                    changed_ms: session.changed.as_millisecond(),
-                    session: session.id.clone(),
-                });
+                walk.after = Some(SessionCursor::from(session));
             }
             if page.len() < PAGE {
                 break;

@@ -99,10 +99,7 @@ impl Coordinator {
             findings += session.total;
             self.look_once(session, looked, since).await?;
             rounds.remember(session);
-            rounds.after = Some(SessionCursor {
-                changed_ms: session.changed.as_millisecond(),
-                session: session.id.clone(),
-            });
+            rounds.after = Some(SessionCursor::from(session));
             if findings > FINDINGS {
                 return Ok(());
             }

@@ -59,10 +59,7 @@ impl Coordinator {
         };
         let sessions = self.store.sessions(&query).await?;
         let next = sessions.last().filter(|_| sessions.len() == PAGE);
-        let next = next.map(|last| SessionCursor {
-            changed_ms: last.changed.as_millisecond(),
-            session: last.id.clone(),
-        });
+        let next = next.map(SessionCursor::from);
         let outdated: Vec<_> = sessions
             .iter()
             .filter(|session| !is_current(session))

@@ -83,10 +83,7 @@ impl Coordinator {
             let Some(last) = page.last().filter(|_| page.len() == PAGE) else {
                 return Ok(swept);
             };
-            after = Some(SessionCursor {
-                changed_ms: last.changed.as_millisecond(),
-                session: last.id.clone(),
-            });
+            after = Some(SessionCursor::from(last));
         }
         Ok(swept)
     }

@@ -100,10 +100,7 @@ impl Coordinator {
             let Some(last) = sessions.last().filter(|_| sessions.len() == PAGE) else {
                 break;
             };
-            after = Some(SessionCursor {
-                changed_ms: last.changed.as_millisecond(),
-                session: last.id.clone(),
-            });
+            after = Some(SessionCursor::from(last));
         }
         for id in named {
             match self.store.facts(id).await {

@@ -56,6 +56,16 @@ pub struct SessionCursor {
     pub session: SessionId,
 }
 
+impl From<&Session> for SessionCursor {
+    /// The place of `session`, as it was when it was read.
+    fn from(session: &Session) -> Self {
+        Self {
+            changed_ms: session.changed.as_millisecond(),
+            session: session.id.clone(),
+        }
+    }
+}
+
 /// A session's findings, folded. Shared: read under the lock, never clone the index.
 pub type Findings = Arc<RwLock<Index>>;
 

@@ -67,7 +67,7 @@ pub(crate) async fn list(
     let mut found = context.store.sessions(&read).await?;
     let more = found.len() > batch;
     found.truncate(batch);
-    read.after = found.last().map(place);
+    read.after = found.last().map(SessionCursor::from);
     let mut matching: Vec<Session> = found
         .into_iter()
         .filter(|session| asked.state.is_none_or(|state| session.state == state))
@@ -75,21 +75,13 @@ pub(crate) async fn list(
     let cut = matching.len() > limit;
     if cut {
         matching.truncate(limit);
-        read.after = matching.last().map(place);
+        read.after = matching.last().map(SessionCursor::from);
     }
     let after = read.after.filter(|_| more || cut);
     Ok(Listed {
         sessions: matching,
         next: after.map(|after| follow(query, &after.to_string())),
     })
-}
-
-/// The place of a session in the list.
-fn place(session: &Session) -> SessionCursor {
-    SessionCursor {
-        changed_ms: session.changed.as_millisecond(),
-        session: session.id.clone(),
-    }
 }
 
 fn follow(query: &Query, cursor: &str) -> String {

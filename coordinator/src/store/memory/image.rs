@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use super::journal::{Entry, Image};
 use super::session::Stored;
-use super::state::{OpenKey, State, cursor};
+use super::state::{OpenKey, State};
+use crate::store::SessionCursor;
 
 impl State {
     /// Everything, as it is now. Takes as long as copying all but the findings does.
@@ -86,7 +87,7 @@ impl State {
             session.run.clone(),
         );
         self.by_key.insert(key, session.id.clone());
-        self.by_change.insert(cursor(session));
+        self.by_change.insert(SessionCursor::from(session));
         self.sessions.insert(session.id.clone(), stored);
     }
 

@@ -94,9 +94,9 @@ impl State {
     /// Records that a session changed.
     pub(super) fn touch(&mut self, id: &SessionId, now: Timestamp) -> Result<Version> {
         let stored = self.session_mut(id)?;
-        let before = cursor(&stored.session);
+        let before = SessionCursor::from(&stored.session);
         let version = stored.touch(now);
-        let after = cursor(&stored.session);
+        let after = SessionCursor::from(&stored.session);
         self.by_change.remove(&before);
         self.by_change.insert(after);
         self.feed.add(id, now);
@@ -140,7 +140,7 @@ impl State {
         let Some(Stored { session, .. }) = self.sessions.remove(id) else {
             return false;
         };
-        self.by_change.remove(&cursor(&session));
+        self.by_change.remove(&SessionCursor::from(&session));
         self.rollup.dropped(&session);
         for execution in &session.executions {
             let bot = execution.bot.clone();
@@ -425,13 +425,5 @@ impl State {
             self.rollup.quality(&stored.session, quality, derived.band);
         }
         Ok(true)
-    }
-}
-
-/// Where a session stands in the order of changes.
-pub(super) fn cursor(session: &Session) -> SessionCursor {
-    SessionCursor {
-        changed_ms: session.changed.as_millisecond(),
-        session: session.id.clone(),
     }
 }

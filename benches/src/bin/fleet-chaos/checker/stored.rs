@@ -107,10 +107,7 @@ impl Reader {
         };
         loop {
             let page = self.store.sessions(&query).await?;
-            query.after = page.last().map(|last| SessionCursor {
-                changed_ms: last.changed.as_millisecond(),
-                session: last.id.clone(),
-            });
+            query.after = page.last().map(SessionCursor::from);
             let full = page.len() == PAGE;
             all.extend(page.into_iter().map(|session| session.id));
             if !full {
@@ -128,10 +125,7 @@ impl Reader {
         };
         loop {
             let page = self.store.sessions(&query).await?;
-            query.after = page.last().map(|last| SessionCursor {
-                changed_ms: last.changed.as_millisecond(),
-                session: last.id.clone(),
-            });
+            query.after = page.last().map(SessionCursor::from);
             outdated += page
                 .iter()
                 .filter(|session| {
