@@ -29,7 +29,6 @@ pub struct Counters {
     delivered: AtomicU64,
     redelivered: AtomicU64,
     undelivered: AtomicU64,
-    firing: [AtomicU64; 3],
 }
 
 /// The counts at one moment.
@@ -70,8 +69,6 @@ pub struct Totals {
     pub redelivered: u64,
     /// Deliveries that were given up.
     pub undelivered: u64,
-    /// Alerts that fire, most urgent first, as last looked at: levels, not counts.
-    pub firing: [u64; 3],
 }
 
 impl Counters {
@@ -151,12 +148,6 @@ impl Counters {
         self.undelivered.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn firing(&self, firing: [u64; 3]) {
-        for (level, now) in self.firing.iter().zip(firing) {
-            level.store(now, Ordering::Relaxed);
-        }
-    }
-
     pub(super) fn totals(&self) -> Totals {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Totals {
@@ -174,7 +165,6 @@ impl Counters {
             delivered: read(&self.delivered),
             redelivered: read(&self.redelivered),
             undelivered: read(&self.undelivered),
-            firing: self.firing.each_ref().map(read),
             conserved: read(&self.conserved),
             mismatched: read(&self.mismatched),
             lag_ms: read(&self.lag_ms),

@@ -46,7 +46,7 @@ impl Latency {
     }
 
     /// Asks the store for its time, and measures how long that takes.
-    pub(super) async fn ask(&self, store: &dyn Read) -> Result<()> {
+    pub(super) async fn ask(&self, store: &dyn Read) -> Result<Timestamp> {
         let began = Instant::now();
         let now = store.now().await?;
         let took = began.elapsed();
@@ -54,7 +54,7 @@ impl Latency {
         // It read its clock about half-way.
         let read = (began + took / 2, now);
         *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some(read);
-        Ok(())
+        Ok(now)
     }
 
     /// Notes that the change that made `version` is in a frame now. A version is the microsecond of

@@ -46,14 +46,13 @@ impl Told {
     pub(super) async fn ask(context: &Context) -> Result<Self> {
         let fleet = read(context).await?;
         let store = &context.store;
-        context.metrics.latency().ask(&**store).await?;
-        let (writable, backlog, memory, mismatches, alerts, now, workers, letters) = tokio::join!(
+        let now = context.metrics.latency().ask(&**store).await?;
+        let (writable, backlog, memory, mismatches, alerts, workers, letters) = tokio::join!(
             store.check(),
             store.backlog(),
             store.memory(),
             store.mismatches(),
             store.alerts(),
-            store.now(),
             store.workers(),
             store.letters(None, 1)
         );
@@ -66,7 +65,7 @@ impl Told {
             memory: memory.inspect_err(untold).ok().flatten(),
             conservation: mismatches.inspect_err(untold).ok().map(Conservation::of),
             alerts: alerts.inspect_err(untold).ok(),
-            now: now?,
+            now,
             bots,
             dead_letters: letters
                 .inspect_err(untold)

@@ -2,7 +2,7 @@
 //! channel took.
 
 use askama::Template;
-use fleet_coordinator::alert::{Phase, Silence};
+use fleet_coordinator::alert::Silence;
 use fleet_coordinator::answer::{AlertList, AlertSeen};
 use fleet_coordinator::health::Status;
 use fleet_coordinator::store::alerts::Undelivered;
@@ -148,9 +148,6 @@ fn rows(list: &AlertList) -> Vec<AlertShown> {
 
 /// Alerts that fire and that somebody is told of.
 pub(crate) fn loud(list: &AlertList) -> Vec<AlertShown> {
-    let loud = list
-        .alerts
-        .iter()
-        .filter(|seen| seen.alert.phase == Phase::Firing && seen.is_loud());
+    let loud = list.alerts.iter().filter(|seen| seen.is_loud());
     loud.map(|seen| AlertShown::new(seen, list.now)).collect()
 }

@@ -20,7 +20,7 @@ pub(super) use own::Own;
 
 use super::Coordinator;
 use crate::alert::rules::{self, Facts};
-use crate::alert::{Board, Delivery, Known, Labels, Observation, Phase, Severity, alarms, step};
+use crate::alert::{Board, Delivery, Known, Labels, Observation, Phase, alarms, step};
 use crate::model::{Run, Update};
 use crate::store::alerts::Alerts;
 
@@ -107,15 +107,8 @@ impl Coordinator {
         Ok(bots.iter().map(|bot| bot.id.clone()).zip(runs).collect())
     }
 
-    /// What the fleet's health takes of the alerts, and metrics too.
+    /// What the fleet's health takes of the alerts.
     fn take_alarms(&self, board: &Board) {
-        let mut firing = [0; Severity::ALL.len()];
-        for alert in board.firing() {
-            if let Some(count) = firing.get_mut(alert.labels.severity as usize) {
-                *count += 1;
-            }
-        }
-        self.counters.firing(firing);
         *self
             .alarms
             .lock()
