@@ -50,7 +50,23 @@ fn written(registry: &Registry) -> prometheus::Result<String> {
 }
 
 fn add(registry: &Registry, totals: &Totals) -> prometheus::Result<()> {
-    for (name, help, value) in [
+    for (name, help, value) in counters(totals) {
+        let counter = GenericCounter::<AtomicU64>::new(name, help)?;
+        counter.inc_by(value);
+        registry.register(Box::new(counter))?;
+    }
+    add_deliveries(registry, totals)?;
+    let lag = Gauge::new(
+        "fleet_coordinator_lag_seconds",
+        "Age of the oldest change of the last look at the feed, when its result was stored.",
+    )?;
+    lag.set(totals.lag_ms as f64 / 1_000.0);
+    registry.register(Box::new(lag))
+}
+
+/// Name, help and value of what is counted.
+fn counters(totals: &Totals) -> [(&'static str, &'static str, u64); 12] {
+    [
         (
             "fleet_coordinator_entries_total",
             "Feed entries read.",
@@ -111,11 +127,10 @@ fn add(registry: &Registry, totals: &Totals) -> prometheus::Result<()> {
             "Sessions counted to see whether they add up.",
             totals.conserved,
         ),
-    ] {
-        let counter = GenericCounter::<AtomicU64>::new(name, help)?;
-        counter.inc_by(value);
-        registry.register(Box::new(counter))?;
-    }
+    ]
+}
+
+fn add_deliveries(registry: &Registry, totals: &Totals) -> prometheus::Result<()> {
     let deliveries = GenericCounterVec::<AtomicU64>::new(
         Opts::new(
             "fleet_alert_deliveries_total",
@@ -130,13 +145,7 @@ fn add(registry: &Registry, totals: &Totals) -> prometheus::Result<()> {
     ] {
         deliveries.with_label_values(&[result]).inc_by(count);
     }
-    registry.register(Box::new(deliveries))?;
-    let lag = Gauge::new(
-        "fleet_coordinator_lag_seconds",
-        "Age of the oldest change of the last look at the feed, when its result was stored.",
-    )?;
-    lag.set(totals.lag_ms as f64 / 1_000.0);
-    registry.register(Box::new(lag))
+    registry.register(Box::new(deliveries))
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use crate::health::Health;
 use crate::index::query::word;
 use crate::index::{Cursor, FindingView};
-use crate::model::SessionFacts;
+use crate::model::{SessionFacts, Tally};
 
 /// The form of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -216,7 +216,11 @@ fn facts(head: &ReportHead) -> Vec<(&'static str, String)> {
 
 /// Rows of the tally: severity and count.
 fn tally(head: &ReportHead) -> [(&'static str, u64); 5] {
-    let tally = head.facts.counts.tally();
+    tally_rows(head.facts.counts.tally())
+}
+
+/// Rows of a tally: severity and count.
+pub(crate) fn tally_rows(tally: Tally) -> [(&'static str, u64); 5] {
     [
         ("error", tally.error),
         ("warning", tally.warning),

@@ -2,6 +2,8 @@
 
 use clap::{Args, ValueEnum};
 use fleet_coordinator::client::{DirectReader, HttpReader, Reader};
+use fleet_coordinator::store::SharedStore;
+use fleet_worker_sdk::Error;
 use serde::Serialize;
 
 use crate::exit::Stop;
@@ -53,6 +55,23 @@ impl Asking {
                 Box::new(DirectReader::new(store, settings))
             }
         })
+    }
+
+    /// The store itself, for what a dashboard does not do; `instead` says what it does.
+    ///
+    /// # Errors
+    /// [`Stop::Usage`] where what is given names no fleet, or a dashboard.
+    pub(crate) fn direct(&self, instead: &str) -> Result<SharedStore, Stop> {
+        match self.store.target().map_err(Stop::Usage)? {
+            Target::Direct(store) => Ok(store),
+            Target::Http(_) => Err(Stop::Usage(Error::invalid(
+                "store",
+                format!(
+                    "through a dashboard {instead}; name the store itself, such as --store \
+                     redis://host:6379"
+                ),
+            ))),
+        }
     }
 
     /// How to write for people here.

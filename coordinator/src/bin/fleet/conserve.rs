@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::{Args, Subcommand};
 use fleet_coordinator::conserve::{Conservation, Mismatch, Repair};
-use fleet_coordinator::store::{SessionCursor, SessionQuery, SharedStore};
+use fleet_coordinator::store::{SessionCursor, SessionQuery};
 use fleet_worker_sdk::{Error, SessionId};
 use jiff::Timestamp;
 use serde_json::json;
@@ -14,7 +14,6 @@ use crate::choice;
 use crate::exit::Stop;
 use crate::look::{Look, ago};
 use crate::output::{note, plain};
-use crate::store::Target;
 use crate::table::{Cell, Column, Table};
 
 pub(crate) const EXAMPLES: &str = "\
@@ -32,6 +31,9 @@ Examples:
 
 /// Sessions listed at once while all are checked.
 const PAGE: usize = 100;
+
+/// What is done through a dashboard: the rest needs the store itself.
+const THROUGH_A_DASHBOARD: &str = "only what is known is listed";
 
 /// What `fleet conserve` is given.
 #[derive(Args)]
@@ -88,7 +90,7 @@ impl Conserve {
     }
 
     async fn check(&self, named: &[String]) -> Result<(), Stop> {
-        let store = self.store()?;
+        let store = self.asking.direct(THROUGH_A_DASHBOARD)?;
         let mut accounts = Vec::new();
         for session in self.ids(named).await? {
             accounts.push(store.account(&session).await?);
@@ -111,7 +113,7 @@ impl Conserve {
     }
 
     async fn check_all(&self) -> Result<(), Stop> {
-        let store = self.store()?;
+        let store = self.asking.direct(THROUGH_A_DASHBOARD)?;
         let now = store.now().await?;
         let (mut checked, mut after, mut wrong) = (0_u64, None, Vec::new());
         loop {
@@ -130,10 +132,7 @@ impl Conserve {
                 checked += 1;
                 wrong.extend(Mismatch::of(account, now));
             }
-            after = sessions.last().map(|session| SessionCursor {
-                changed_ms: session.changed.as_millisecond(),
-                session: session.id.clone(),
-            });
+            after = sessions.last().map(SessionCursor::from);
             if sessions.len() < PAGE {
                 break;
             }
@@ -147,7 +146,7 @@ impl Conserve {
     }
 
     async fn repair(&self, named: &[String], apply: bool) -> Result<(), Stop> {
-        let store = self.store()?;
+        let store = self.asking.direct(THROUGH_A_DASHBOARD)?;
         let mut repairs = Vec::new();
         for session in self.ids(named).await? {
             repairs.push(store.repair_session(&session, apply).await?);
@@ -167,18 +166,6 @@ impl Conserve {
             ids.push(choice::session(&*reader, Some(name)).await?);
         }
         Ok(ids)
-    }
-
-    /// The store itself: through a dashboard it is only told what is known.
-    fn store(&self) -> Result<SharedStore, Stop> {
-        match self.asking.store.target().map_err(Stop::Usage)? {
-            Target::Direct(store) => Ok(store),
-            Target::Http(_) => Err(Stop::Usage(Error::invalid(
-                "store",
-                "through a dashboard only what is known is listed; name the store itself, such as \
-                 --store redis://host:6379",
-            ))),
-        }
     }
 }
 

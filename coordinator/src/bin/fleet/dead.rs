@@ -16,7 +16,6 @@ use crate::asking::Asking;
 use crate::exit::Stop;
 use crate::look::{Look, ago};
 use crate::output::{note, plain};
-use crate::store::Target;
 use crate::table::{Cell, Column, Table};
 
 pub(crate) const EXAMPLES: &str = "\
@@ -31,6 +30,9 @@ Examples:
 
 /// Bytes of a field that people are shown.
 const SHOWN: usize = 256;
+
+/// What is done through a dashboard: the rest needs the store itself.
+const THROUGH_A_DASHBOARD: &str = "dead letters are only listed";
 
 /// What `fleet dead` is given.
 #[derive(Args)]
@@ -128,7 +130,7 @@ impl Dead {
     }
 
     async fn show(&self, id: &LetterId) -> Result<(), Stop> {
-        let opened = self.store()?.letter(id).await?;
+        let opened = self.asking.direct(THROUGH_A_DASHBOARD)?.letter(id).await?;
         let fields: serde_json::Map<_, _> = opened
             .fields
             .iter()
@@ -139,7 +141,7 @@ impl Dead {
     }
 
     async fn carry_out(&self, deed: Deed, chosen: &Chosen) -> Result<(), Stop> {
-        let store = self.store()?;
+        let store = self.asking.direct(THROUGH_A_DASHBOARD)?;
         let ids = if chosen.all {
             confirm(deed, chosen)?;
             all(&store).await?
@@ -164,18 +166,6 @@ impl Dead {
         match refused.len() {
             0 => Ok(()),
             count => Err(Error::conflict(format!("{count} of {} were refused", ids.len())).into()),
-        }
-    }
-
-    /// The store itself: through a dashboard letters are only listed.
-    fn store(&self) -> Result<SharedStore, Stop> {
-        match self.asking.store.target().map_err(Stop::Usage)? {
-            Target::Direct(store) => Ok(store),
-            Target::Http(_) => Err(Stop::Usage(Error::invalid(
-                "store",
-                "through a dashboard dead letters are only listed; name the store itself, such as \
-                 --store redis://host:6379",
-            ))),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::context::Context;
 use crate::health::Settings;
 use crate::report::html::{element, open};
-use crate::report::number;
+use crate::report::{number, tally_rows};
 
 pub(super) fn begin(out: &mut String, context: &Context, settings: &Settings) {
     let standing = context.standing(settings);
@@ -45,15 +45,8 @@ pub(super) fn begin(out: &mut String, context: &Context, settings: &Settings) {
 }
 
 fn severities(out: &mut String, context: &Context) {
-    let tally = context.tally();
     out.push_str("<h2>Severities</h2><ul class=\"tally\">");
-    for (severity, count) in [
-        ("error", tally.error),
-        ("warning", tally.warning),
-        ("info", tally.info),
-        ("suggestion", tally.suggestion),
-        ("suppressed", tally.suppressed),
-    ] {
+    for (severity, count) in tally_rows(context.tally()) {
         for part in ["<li class=\"", severity, "\"><b>"] {
             out.push_str(part);
         }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::context::Context;
 use crate::health::Settings;
 use crate::report::markdown::cell;
-use crate::report::{escape, number};
+use crate::report::{escape, number, tally_rows};
 
 pub(super) fn begin(out: &mut String, context: &Context, settings: &Settings) {
     let standing = context.standing(settings);
@@ -39,15 +39,8 @@ pub(super) fn begin(out: &mut String, context: &Context, settings: &Settings) {
 }
 
 fn severities(out: &mut String, context: &Context) {
-    let tally = context.tally();
     out.push_str("\n## Severities\n\n| Severity | Findings |\n|---|---:|\n");
-    for (severity, count) in [
-        ("error", tally.error),
-        ("warning", tally.warning),
-        ("info", tally.info),
-        ("suggestion", tally.suggestion),
-        ("suppressed", tally.suppressed),
-    ] {
+    for (severity, count) in tally_rows(context.tally()) {
         for part in ["| ", severity, " | "] {
             out.push_str(part);
         }

@@ -9,7 +9,7 @@ use fleet_worker_sdk::{Error, Repository, Result, SessionId, Version};
 use super::RedisStore;
 use crate::health::{FleetHealth, Status};
 use crate::model::SessionFacts;
-use crate::store::{Kept, Read, Speaker, Standing};
+use crate::store::{Kept, Speaker, Standing};
 
 #[async_trait]
 impl Standing for RedisStore {
@@ -52,11 +52,7 @@ impl Standing for RedisStore {
         &self,
         session: &SessionId,
     ) -> Result<(SessionFacts, Option<Speaker>)> {
-        let Some(repository) = self.repositories.get(session) else {
-            let facts = self.facts(session).await?;
-            let speaker = self.speaker(&facts.session.repository).await?;
-            return Ok((facts, speaker));
-        };
+        let repository = self.repository_of(session).await?;
         let mut commands = self.ask_facts(session);
         let keys = self.keys();
         commands.hgetall(keys.repository_quality(session.partition(), &repository));

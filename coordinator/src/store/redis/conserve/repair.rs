@@ -12,7 +12,7 @@ use fleet_worker_sdk::transport::redis::{RedisLink, fcall, score};
 use fleet_worker_sdk::{Error, Result, SessionId, Severity, wire};
 
 use super::account::{self, Numbers, tally_fields};
-use crate::conserve::{self, Account, Repair, Sums};
+use crate::conserve::{self, Account, Received, Repair, Sums};
 use crate::index::Index;
 use crate::model::{Counts, MAX_CATEGORIES, MAX_RULES, Tally};
 use crate::store::redis::fold::Apart;
@@ -120,23 +120,9 @@ impl Mended {
         if let Some((tally, counts)) = &tally {
             totals(&mut set, &mut gone, *tally, counts);
         }
-        let executions = before.executions.iter().map(|execution| {
-            let mut execution = execution.clone();
-            if let Some(stated) = execution.stated
-                && stated != execution.received
-            {
-                set.push((format!("xp:{}", execution.bot), stated));
-                execution.received = stated;
-            }
-            let of_bot = tally.as_ref().map(|(_, counts)| {
-                let of_bot = counts.by_bot.get(&execution.bot);
-                of_bot.map_or(0, Tally::total).cast_signed()
-            });
-            execution.counted = of_bot.unwrap_or(execution.counted);
-            execution
-        });
+        let counts_anew = tally.as_ref().map(|(_, counts)| counts);
         let after = Account {
-            executions: executions.collect(),
+            executions: executions(&before, counts_anew, &mut set),
             indexed: total,
             counted: tally.as_ref().map_or(before.counted, |(tally, counts)| {
                 Sums::of(counts, tally.total())
@@ -271,6 +257,30 @@ fn fields(counts: &Counts) -> BTreeMap<String, i64> {
     }
     let some = fields.into_iter().filter(|(_, by)| *by > 0);
     some.map(|(field, by)| (field, by.cast_signed())).collect()
+}
+
+/// The executions as they are to be: each received what it stated when it ended, and the counters made
+/// anew, where they are, say what is counted of it. Adds the fields of the session's hash to `set`.
+fn executions(
+    before: &Account,
+    counts: Option<&Counts>,
+    set: &mut Vec<(String, i64)>,
+) -> Vec<Received> {
+    let mended = before.executions.iter().map(|execution| {
+        let mut execution = execution.clone();
+        if let Some(stated) = execution.stated
+            && stated != execution.received
+        {
+            set.push((format!("xp:{}", execution.bot), stated));
+            execution.received = stated;
+        }
+        if let Some(counts) = counts {
+            let of_bot = counts.by_bot.get(&execution.bot);
+            execution.counted = of_bot.map_or(0, Tally::total).cast_signed();
+        }
+        execution
+    });
+    mended.collect()
 }
 
 /// The fields of the session's hash that go with counters.
