@@ -12,13 +12,10 @@ COORDINATOR="$(secret)"
 DASHBOARD="$(secret)"
 printf '%s\n' "$COORDINATOR" > coordinator
 printf '%s\n' "$DASHBOARD" > dashboard
-# Passwords are kept as hashes. Neither user may stop the server, change its settings or empty it.
-{
-    echo "user default off"
-    echo "user probe on nopass resetkeys resetchannels -@all +ping"
-    echo "user coordinator on #$(hash "$COORDINATOR") ~fleet:* &fleet:* +@all -@admin -@dangerous +info"
-    echo "user dashboard on #$(hash "$DASHBOARD") ~fleet:* &fleet:* +@all -@admin -@dangerous +info"
-} > users.acl.new
+# Passwords are kept as hashes; what each user may do stands in users.acl beside this script.
+sed -e "s/^user coordinator reset off/user coordinator reset on #$(hash "$COORDINATOR")/" \
+    -e "s/^user dashboard reset off/user dashboard reset on #$(hash "$DASHBOARD")/" \
+    -e '/^#/d' /users.acl > users.acl.new
 chown 10001:10001 coordinator dashboard
 chown 999:999 users.acl.new
 mv users.acl.new users.acl

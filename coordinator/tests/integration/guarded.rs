@@ -1,6 +1,7 @@
 //! A Redis that knows only the users of our access list: what each must and must not be able to do.
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use crate::support::{RedisServer, bot, findings, open, stamp, within, worker};
 struct Guarded {
     process: Child,
     port: u16,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Drop for Guarded {
@@ -31,6 +32,29 @@ impl Drop for Guarded {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// A server on `port` with the list and the append-only file in `folder`. Each write is on disk before
+/// it is answered.
+fn spawn(folder: &Path, port: u16) -> Child {
+    Command::new("redis-server")
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+        .args([
+            "--save",
+            "",
+            "--appendonly",
+            "yes",
+            "--appendfsync",
+            "always",
+        ])
+        .arg("--aclfile")
+        .arg(folder.join("users.acl"))
+        .arg("--dir")
+        .arg(folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
 }
 
 impl Guarded {
@@ -48,30 +72,33 @@ impl Guarded {
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
-        let process = Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
-            .args(["--save", "", "--aclfile"])
-            .arg(&list)
-            .arg("--dir")
-            .arg(folder.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
         let mut server = Self {
-            process,
+            process: spawn(folder.path(), port),
             port,
-            _folder: folder,
+            folder,
         };
+        server.up().await;
+        server
+    }
+
+    /// Waits until it answers.
+    async fn up(&mut self) {
         within(async {
-            while server.try_connect(Role::Admin).await.is_err() {
-                let ended = server.process.try_wait().unwrap();
+            while self.try_connect(Role::Admin).await.is_err() {
+                let ended = self.process.try_wait().unwrap();
                 assert!(ended.is_none(), "it does not start with our list");
                 tokio::task::yield_now().await;
             }
         })
         .await;
-        server
+    }
+
+    /// Killed, and started again on what it had written.
+    async fn restart(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        self.process = spawn(self.folder.path(), self.port);
+        self.up().await;
     }
 
     fn url(&self, role: Role) -> String {
@@ -362,4 +389,33 @@ async fn the_first_call_says_which_right_is_missing() {
         let named = format!("may not run {} ", command.to_uppercase());
         assert!(error.to_string().contains(&named), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_lets_nobody_in_without_a_name_reads_its_own_file_again() {
+    let mut server = Guarded::start().await;
+    let keeper = server.store(Role::Coordinator);
+    let session = keeper.open(&open("acme/shop")).await.unwrap().session;
+    server.restart().await;
+    let found = server.store(Role::Dashboard).session(&session).await;
+    assert_eq!(found.unwrap().id, session);
+    let nameless = redis::Client::open(format!("redis://127.0.0.1:{}", server.port)).unwrap();
+    if let Ok(mut nameless) = nameless.get_multiplexed_async_connection().await {
+        assert!(raw(&mut nameless, "PING").await.is_err());
+    }
+}
+
+#[test]
+fn the_users_of_compose_are_those_of_fleet_acl() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../compose/users.acl");
+    let text = std::fs::read_to_string(path).unwrap();
+    let lines: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    let keys = Keys::default();
+    let ours = [
+        DEFAULT_OFF.to_owned(),
+        "user probe reset on nopass +ping".to_owned(),
+        line("coordinator", Role::Coordinator, &keys, None),
+        line("dashboard", Role::Dashboard, &keys, None),
+    ];
+    assert_eq!(lines, ours);
 }
