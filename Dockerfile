@@ -42,10 +42,8 @@ RUN target="$(uname -m)-unknown-linux-musl" \
 # What the images have in common: certificates of public authorities, a user without a name or a
 # home, nothing to write to but volumes. The process is the first one and gets its signals itself.
 FROM debian:bookworm-slim AS base
-RUN apt-get update \
-    && apt-get install -y --no-install-recommends ca-certificates \
-    && rm -rf /var/lib/apt/lists/* \
-    && install -d -o 10001 -g 10001 -m 0750 /data
+COPY --from=tools /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+RUN install -d -o 10001 -g 10001 -m 0750 /data
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 ARG CREATED=unknown
