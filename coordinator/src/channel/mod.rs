@@ -1,7 +1,7 @@
 //! Channels: how an alert reaches people.
 //!
 //! [`payload`] is what is said, a pure function of the delivery; [`sign`] proves who says it;
-//! [`send`] carries it over HTTP. Where a channel is and what opens it are secrets: neither is ever
+//! [`send`] carries it over HTTP; [`trial`] tests whether that works. Where a channel is and what opens it are secrets: neither is ever
 //! logged or shown.
 
 pub mod payload;
@@ -9,6 +9,8 @@ pub mod payload;
 pub mod sign;
 
 pub mod send;
+
+pub mod trial;
 
 use std::fmt;
 
@@ -20,6 +22,7 @@ use crate::alert::labels::Label;
 use crate::alert::{self, Pace};
 
 pub use send::{Sender, Sent};
+pub use trial::Tried;
 
 /// Which protocol a channel speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -158,7 +158,7 @@ fn link(target: &Target, labels: &Labels) -> Option<String> {
     let site = target.site.as_deref()?.trim_end_matches('/');
     Some(match &labels.bot {
         Some(bot) => format!("{site}/bots/{bot}"),
-        None => format!("{site}/#alerts"),
+        None => format!("{site}/alerts"),
     })
 }
 

@@ -112,6 +112,12 @@ pub(super) fn sent(headers: &HeaderMap) -> Option<Sent> {
         .or_else(|| cookie().map(Sent::Cookie))
 }
 
+/// Whose token a request has; none where it has none of ours, or where nobody needs one.
+pub(crate) fn asking(tokens: Option<&TokensFile>, headers: &HeaderMap) -> Option<Identity> {
+    let sent = sent(headers)?;
+    tokens?.current().identify(sent.text()).cloned()
+}
+
 /// Whether a page of this host asks, as far as it has to be one: looking changes nothing.
 fn is_own<B>(request: &Request<B>) -> bool {
     if [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method()) {
@@ -166,7 +172,7 @@ fn forbidden(what: &str, why: &str) -> Problem {
 }
 
 /// 303 to another address of this host.
-pub(super) fn see_other(address: &str) -> Response {
+pub(crate) fn see_other(address: &str) -> Response {
     let mut response = Response::default();
     *response.status_mut() = StatusCode::SEE_OTHER;
     let to = HeaderValue::from_str(address).unwrap_or(HeaderValue::from_static("/"));

@@ -26,7 +26,11 @@ pub(crate) fn needed(method: &Method, path: &str) -> &'static [Role] {
                 "bots" | "beat" | "sessions" | "transitions" | "push" | "ingest",
             ],
         ) => &[Role::Ingest],
-        (false, ["api", "v1", "alerts" | "silences" | "triage", ..]) => &[Role::Triage],
+        // It speaks to the outside.
+        (false, ["api", "v1", "alerts", "test"]) => &[Role::Admin],
+        (false, ["api", "v1", "alerts" | "silences" | "triage", ..] | ["alerts", "silences"]) => {
+            &[Role::Triage]
+        }
         (false, _) => &[Role::Admin],
     }
 }
@@ -44,7 +48,7 @@ mod tests {
 
     #[test]
     fn bots_bring_people_look_and_admins_command() {
-        use Role::{Admin, Ingest, Read};
+        use Role::{Admin, Ingest, Read, Triage};
         for (request, roles) in [
             ("POST /api/v1/push", &[Ingest][..]),
             ("POST /api/v1/push/", &[Ingest]),
@@ -56,6 +60,13 @@ mod tests {
             ("GET /ws", &[Read]),
             ("GET /metrics", &[Read]),
             ("POST /api/v1/workers/w/command", &[Admin]),
+            ("POST /api/v1/silences", &[Triage]),
+            ("DELETE /api/v1/silences/x", &[Triage]),
+            ("POST /api/v1/alerts/undelivered/x", &[Triage]),
+            ("POST /api/v1/alerts/test", &[Admin]),
+            ("POST /api/v1/alerts/test/", &[Admin]),
+            ("POST /alerts/silences", &[Triage]),
+            ("POST /alerts", &[Admin]),
             ("POST /", &[Admin]),
             ("BREW /api/v1/coffee", &[Admin]),
             ("POST /api/v1/push/more", &[Admin]),

@@ -7,11 +7,17 @@
 //!   `DELETE silences/{id}?author=` ends one; 204.
 //! - `GET undelivered`: `{"undelivered": [Undelivered]}`, oldest first;
 //!   `POST alerts/undelivered/{id}?author=` puts one in line again, `DELETE` forgets it; 204.
+//! - `POST alerts/test?channel=` sends a test through each channel of this process's configuration, or
+//!   the one that is named: `{"channels": [{"channel", "arrived", "why"}]}`.
 //! - `GET audit?limit=`: `{"audit": [Audit]}`, latest first: who did any of this.
 
 use fleet_coordinator::answer::{AlertList, AuditTrail, GivenUp, NewSilence, Silences};
+use fleet_coordinator::channel::Tried;
 use fleet_coordinator::store::alerts::MAX_AUDIT;
 use fleet_worker_sdk::Error;
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use serde::Serialize;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 use warp::{Filter, path};
@@ -31,6 +37,8 @@ pub(crate) fn routes(context: &Context) -> BoxedFilter<(Response,)> {
         .or(silencing(context))
         .unify()
         .or(deliveries(context))
+        .unify()
+        .or(testing(context))
         .unify()
         .boxed()
 }
@@ -100,6 +108,40 @@ fn deliveries(context: &Context) -> BoxedFilter<(Response,)> {
             done(discard(context, id, query).await)
         });
     requeue.or(discard).unify().boxed()
+}
+
+fn testing(context: &Context) -> BoxedFilter<(Response,)> {
+    path!("alerts" / "test")
+        .and(write("POST"))
+        .and(with(context))
+        .and(raw_query())
+        .then(|context, query: String| async move { answer(test(context, query).await) })
+        .boxed()
+}
+
+/// What came of a test of channels.
+#[derive(Serialize)]
+struct Tests {
+    channels: Vec<Tried>,
+}
+
+async fn test(context: Context, query: String) -> Result<Tests, Problem> {
+    let query = Query::parse(&query, &["channel"])?;
+    let only = query.one("channel")?;
+    let sender = context.settings.alerts.sender()?;
+    let channels = sender.channels().into_iter().map(|channel| channel.name);
+    let named: Vec<String> = channels
+        .filter(|name| only.is_none_or(|only| only == name))
+        .collect();
+    if named.is_empty() {
+        let what = "channel in this dashboard's configuration ([[alerts.channel]])";
+        return Err(Error::not_found(what, only.unwrap_or("any")).into());
+    }
+    let now = Timestamp::now();
+    let tried = named.iter().map(|name| sender.try_out(name, now));
+    Ok(Tests {
+        channels: join_all(tried).await,
+    })
 }
 
 async fn given_up(context: Context) -> Result<GivenUp, Problem> {

@@ -104,6 +104,10 @@ const ENDPOINTS: &[(&str, &str)] = &[
         "deliveries of alerts that were given up",
     ),
     (
+        "POST /api/v1/alerts/test",
+        "sends a test through each channel; channel",
+    ),
+    (
         "POST /api/v1/alerts/undelivered/{id}",
         "puts one in line again; author",
     ),

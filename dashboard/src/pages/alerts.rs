@@ -8,11 +8,13 @@ use fleet_coordinator::health::Status;
 use fleet_coordinator::store::alerts::Undelivered;
 use jiff::Timestamp;
 use warp::filters::BoxedFilter;
+use warp::http::HeaderMap;
 use warp::reply::Response;
 use warp::{Filter, path};
 
 use super::frame::{Frame, Place};
 use super::page;
+use super::silence::Form;
 use super::words::{Moment, cut, exact};
 use crate::api::problem::Problem;
 use crate::api::{method, with};
@@ -25,7 +27,8 @@ pub(crate) fn routes(context: &Context) -> BoxedFilter<(Response,)> {
     path!("alerts")
         .and(method("GET"))
         .and(with(context))
-        .then(|context| async move { page(alerts(context).await) })
+        .and(warp::header::headers_cloned())
+        .then(|context, headers| async move { page(alerts(context, headers).await) })
         .boxed()
 }
 
@@ -122,10 +125,12 @@ struct AlertsPage {
     alerts: Vec<AlertShown>,
     waiting: u64,
     silences: Vec<SilenceShown>,
+    /// The form that makes a silence, for whoever may.
+    form: Option<Form>,
     undelivered: Vec<UndeliveredShown>,
 }
 
-async fn alerts(context: Context) -> Result<AlertsPage, Problem> {
+async fn alerts(context: Context, headers: HeaderMap) -> Result<AlertsPage, Problem> {
     let store = &context.store;
     let (stored, undelivered, now) =
         tokio::try_join!(store.alerts(), store.undelivered(), store.now())?;
@@ -136,6 +141,7 @@ async fn alerts(context: Context) -> Result<AlertsPage, Problem> {
         firing: list.firing().count(),
         alerts: rows(&list),
         waiting: list.waiting,
+        form: Form::of(&context, &headers),
         silences: in_force.map(SilenceShown::new).collect(),
         undelivered: undelivered.iter().map(UndeliveredShown::new).collect(),
     })

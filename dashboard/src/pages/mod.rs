@@ -5,6 +5,7 @@
 //! - `GET /sessions/{id}`: a session, its findings and each of them (see [`session`]).
 //! - `GET /bots`, `GET /bots/{id}`: bots with their runs (see [`bots`], [`bot`]).
 //! - `GET /workers`: workers with their life signs (see [`workers`]).
+//! - `GET /alerts`: alerts, silences and what was not delivered (see [`alerts`], [`silence`]).
 //! - `GET /assets/{file}`: style, scripts and icon (see [`assets`]).
 //!
 //! A page is one template, one module here and, where it does more than show, one script. Templates
@@ -31,6 +32,8 @@ pub(crate) mod session;
 pub(crate) mod workers;
 
 pub(crate) mod alerts;
+
+pub(crate) mod silence;
 
 pub(crate) mod bots;
 
@@ -60,6 +63,8 @@ pub fn routes(context: &Context) -> BoxedFilter<(Response,)> {
         .or(workers::routes(context))
         .unify()
         .or(alerts::routes(context))
+        .unify()
+        .or(silence::routes(context))
         .unify()
         .or(bots::routes(context))
         .unify()

@@ -358,3 +358,63 @@ async fn probes_and_metrics_have_a_listener_of_their_own_that_shows_nothing_else
     ended.cancel();
     served.await.unwrap();
 }
+
+#[tokio::test]
+async fn whoever_may_triage_silences_on_the_page_in_their_own_name() {
+    let guarded = Guarded::new().await;
+    let origin = format!("http://{}", guarded.running.address);
+    let cookie = |role| format!("fleet_token={}", guarded.secret(role));
+    let page = async |role| {
+        let asked = guarded.ask("GET /alerts").header("cookie", cookie(role));
+        asked.send().await.unwrap().text().await.unwrap()
+    };
+    assert!(!page(Role::Read).await.contains("<form"));
+    let form = page(Role::Triage).await;
+    assert!(form.contains("in the name of triage"), "{form}");
+    assert!(!form.contains("name=\"author\""), "{form}");
+
+    let fields = "of=bot%3Dscan*+severity%21%3Dcritical&seconds=7200&comment=new+%3Crules%3E&author=somebody";
+    let send = async |role, from: &str, fields: &'static str| {
+        let asked = guarded.client.post(guarded.running.url("/alerts/silences"));
+        let asked = asked
+            .header("cookie", cookie(role))
+            .header("origin", from)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(fields);
+        asked.send().await.unwrap()
+    };
+    assert_eq!(send(Role::Read, &origin, fields).await.status(), 403);
+    let foreign = send(Role::Triage, "http://evil.example", fields).await;
+    assert_eq!(foreign.status(), 403);
+    let alerts = guarded.running.store().alerts().await.unwrap();
+    assert_eq!(alerts.silences, []);
+
+    let done = send(Role::Triage, &origin, fields).await;
+    assert_eq!(
+        (done.status().as_u16(), &done.headers()["location"]),
+        (303, &"/alerts".parse().unwrap())
+    );
+    let silences = guarded.running.store().alerts().await.unwrap().silences;
+    assert_eq!(silences.len(), 1);
+    assert_eq!(silences[0].author, "triage", "not whom the form names");
+    assert_eq!(silences[0].matchers.len(), 2);
+    let shown = page(Role::Read).await;
+    assert!(shown.contains("bot=scan* severity!=critical"), "{shown}");
+    assert!(
+        shown.contains("new ") && !shown.contains("new <rules>"),
+        "{shown}"
+    );
+
+    let wrong = send(
+        Role::Triage,
+        &origin,
+        "of=colour%3Dred&seconds=60&comment=x",
+    )
+    .await;
+    assert_eq!(wrong.status(), 400);
+    let why = wrong.text().await.unwrap();
+    assert!(
+        why.contains("alertname, severity") && why.contains("<html"),
+        "{why}"
+    );
+}

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use fleet_coordinator::alert::{Alert, Delivery, Labels, Name, Phase, Severity};
+use fleet_coordinator::alert::{Labels, Phase, Severity};
 use fleet_coordinator::answer::{AlertList, AlertSeen, GivenUp, NewSilence, Silences};
-use fleet_coordinator::channel::{Sender, Sent};
+use fleet_coordinator::channel::Sender;
 use fleet_coordinator::config::{RawAlerts, read_file};
 use fleet_worker_sdk::Error;
 use jiff::{SignedDuration, Timestamp};
@@ -331,10 +331,10 @@ async fn test(config: &std::path::Path, channel: Option<&str>) -> Result<(), Sto
     }
     let mut failed = 0;
     for name in &names {
-        let now = Timestamp::now();
-        let result = match sender.send(&trial(name, now), now).await {
-            Sent::Arrived => "took it".to_owned(),
-            Sent::Later { why, .. } | Sent::Refused(why) => {
+        let tried = sender.try_out(name, Timestamp::now()).await;
+        let result = match tried.why {
+            None => "took it".to_owned(),
+            Some(why) => {
                 failed += 1;
                 format!("FAILED: {why}")
             }
@@ -348,26 +348,5 @@ async fn test(config: &std::path::Path, channel: Option<&str>) -> Result<(), Sto
             names.len()
         ))
         .into()),
-    }
-}
-
-/// A delivery that says it is a test. It resolves by itself where the channel forgets what is not
-/// repeated.
-fn trial(channel: &str, now: Timestamp) -> Delivery {
-    Delivery {
-        id: uuid::Uuid::now_v7().to_string(),
-        channel: channel.to_owned(),
-        group: "alertname=test".to_owned(),
-        at: now,
-        alerts: vec![Alert {
-            labels: Labels::new(Name::Test, Severity::Info),
-            phase: Phase::Firing,
-            starts_at: now,
-            ends_at: None,
-            clear_since: None,
-            value: 1.0,
-            summary: "This is a test of this channel".to_owned(),
-            description: "Somebody ran `fleet alert test`. Nothing is wrong.".to_owned(),
-        }],
     }
 }

@@ -97,6 +97,15 @@ export async function redis(test) {
   return { url: `redis://127.0.0.1:${port}`, start: begin, stop: () => running.kill() };
 }
 
+/** Says something to the API as a program would. */
+export async function post(url, path, body) {
+  const headers = { "content-type": "application/json" };
+  const answer = await fetch(`${url}/api/v1/${path}`, { method: "POST", headers, body: JSON.stringify(body) });
+  const text = await answer.text();
+  if (!answer.ok) throw new Error(`${path}: ${answer.status}: ${text}`);
+  return text && JSON.parse(text);
+}
+
 /** Pushes a report as anybody would. */
 export async function ingest(url, parameters, report) {
   const query = new URLSearchParams(parameters);
