@@ -51,7 +51,7 @@ test("an alert that fires is seen, and silenced by the form, without a fault", a
   }
 
   await page.getByLabel("Alerts with all of").fill("bot=sc*");
-  await page.getByLabel("For", { exact: true }).selectOption("2 hours");
+  await page.locator("#silence select").selectOption("2 hours");
   await page.getByLabel("Why").fill("being <looked> at");
   await page.getByLabel("Your name").fill("ada");
   await page.getByRole("button", { name: "Silence" }).click();
