@@ -31,7 +31,7 @@ pub use labels::{Labels, Name, Severity};
 pub use notify::{Channel, Delivery, Pace};
 pub use rules::Observation;
 pub use settings::AlertSettings;
-pub use silence::{Matcher, Silence};
+pub use silence::{Matcher, Silence, author};
 
 /// Most alerts of a fleet: beyond, the worst are kept. A thousand at once are one fault with a
 /// thousand faces, which nobody reads one by one.

@@ -166,7 +166,10 @@ impl Rules<'_> {
     }
 
     fn failing(&self, bot: &Bot, in_row: usize) -> Option<Observation> {
-        let text = || format!("the last {in_row} runs of {} failed", bot.id);
+        let text = || match in_row {
+            1 => format!("the last run of {} failed", bot.id),
+            _ => format!("the last {in_row} runs of {} failed", bot.id),
+        };
         let help = "See the runs on the bot's page for the reason that each gave. It resolves with the next run that ends well.";
         about(bot, self.over(Name::BotFailing, in_row as f64, text, help))
     }

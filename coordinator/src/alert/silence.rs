@@ -142,7 +142,7 @@ impl Silence {
         Ok(Self {
             id: uuid::Uuid::now_v7().to_string(),
             matchers,
-            author: text("author", author, MAX_AUTHOR)?,
+            author: self::author(author)?,
             comment: text("comment", comment, MAX_COMMENT)?,
             starts_at: now,
             ends_at: now + lasts,
@@ -163,6 +163,15 @@ impl Silence {
 /// Whether any of `silences` keeps these labels quiet at `now`.
 pub fn is_silenced(silences: &[Silence], labels: &Labels, now: Timestamp) -> bool {
     silences.iter().any(|silence| silence.silences(labels, now))
+}
+
+/// Somebody's name, checked and without the spaces around it: whoever silences, or does anything else
+/// that the audit keeps.
+///
+/// # Errors
+/// `Error::Invalid` where it is empty, longer than 128 characters or has control characters.
+pub fn author(name: &str) -> Result<String> {
+    text("author", name, MAX_AUTHOR)
 }
 
 fn text(what: &str, text: &str, most: usize) -> Result<String> {

@@ -8,7 +8,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use super::{MAX_FINDINGS, MAX_SESSIONS, Reader, ReportQuery, ReportStream};
-use crate::alert::Silence;
+use crate::alert::{self, Silence};
 use crate::answer::{AlertList, AuditTrail, GivenUp, NewSilence, Silences};
 use crate::answer::{Bots, FindingsQuery, HealthOf, Reporting, SessionPage, SessionView, Workers};
 use crate::conserve::Conservation;
@@ -131,7 +131,7 @@ impl Reader for DirectReader {
     }
 
     async fn unsilence(&self, id: &str, author: &str) -> Result<()> {
-        self.store.unsilence(id, author).await
+        self.store.unsilence(id, &alert::author(author)?).await
     }
 
     async fn undelivered(&self) -> Result<GivenUp> {
@@ -140,11 +140,15 @@ impl Reader for DirectReader {
     }
 
     async fn requeue_delivery(&self, id: &str, author: &str) -> Result<()> {
-        self.store.requeue_delivery(id, author).await
+        self.store
+            .requeue_delivery(id, &alert::author(author)?)
+            .await
     }
 
     async fn discard_delivery(&self, id: &str, author: &str) -> Result<()> {
-        self.store.discard_delivery(id, author).await
+        self.store
+            .discard_delivery(id, &alert::author(author)?)
+            .await
     }
 
     async fn audit(&self, limit: usize) -> Result<AuditTrail> {

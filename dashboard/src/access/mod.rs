@@ -5,6 +5,8 @@
 //! token whose role covers what [`needed`] says: bots send it as `Authorization: Bearer`, browsers
 //! as a cookie that the [`login`] page sets. `file` reads the tokens anew when their file changes.
 
+pub(crate) mod author;
+
 pub mod file;
 
 pub(crate) mod guard;

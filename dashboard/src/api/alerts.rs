@@ -10,7 +10,12 @@
 //! - `POST alerts/test?channel=` sends a test through each channel of this process's configuration, or
 //!   the one that is named: `{"channels": [{"channel", "arrived", "why"}]}`.
 //! - `GET audit?limit=`: `{"audit": [Audit]}`, latest first: who did any of this.
+//!
+//! Where tokens are needed the author is whom the token names, and what a request says stands after it.
 
+use std::convert::Infallible;
+
+use fleet_coordinator::alert::Silence;
 use fleet_coordinator::answer::{AlertList, AuditTrail, GivenUp, NewSilence, Silences};
 use fleet_coordinator::channel::Tried;
 use fleet_coordinator::store::alerts::MAX_AUDIT;
@@ -25,6 +30,7 @@ use warp::{Filter, path};
 use super::problem::Problem;
 use super::query::Query;
 use super::{answer, body, done, method, raw_query, with, write};
+use crate::access::author::{Signer, signer};
 use crate::context::Context;
 
 /// Bytes of a silence that is asked for: five matchers and a comment, several times over.
@@ -78,17 +84,14 @@ fn silencing(context: &Context) -> BoxedFilter<(Response,)> {
     let silence = path!("silences")
         .and(write("POST, GET"))
         .and(with(context))
+        .and(signer(context))
         .and(body::json::<NewSilence>(MAX_SILENCE))
-        .then(|context: Context, new: NewSilence| async move {
-            answer(new.store(&*context.store).await.map_err(Problem::from))
-        });
+        .then(|context, signer, new| async move { answer(silence(context, signer, new).await) });
     let unsilence = path!("silences" / String)
         .and(write("DELETE"))
         .and(with(context))
-        .and(raw_query())
-        .then(|id: String, context: Context, query: String| async move {
-            done(unsilence(context, id, query).await)
-        });
+        .and(named(context))
+        .then(|id, context, author| async move { done(unsilence(context, id, author).await) });
     silence.or(unsilence).unify().boxed()
 }
 
@@ -96,17 +99,13 @@ fn deliveries(context: &Context) -> BoxedFilter<(Response,)> {
     let requeue = path!("alerts" / "undelivered" / String)
         .and(write("POST, DELETE"))
         .and(with(context))
-        .and(raw_query())
-        .then(|id: String, context: Context, query: String| async move {
-            done(requeue(context, id, query).await)
-        });
+        .and(named(context))
+        .then(|id, context, author| async move { done(requeue(context, id, author).await) });
     let discard = path!("alerts" / "undelivered" / String)
         .and(write("DELETE, POST"))
         .and(with(context))
-        .and(raw_query())
-        .then(|id: String, context: Context, query: String| async move {
-            done(discard(context, id, query).await)
-        });
+        .and(named(context))
+        .then(|id, context, author| async move { done(discard(context, id, author).await) });
     requeue.or(discard).unify().boxed()
 }
 
@@ -155,29 +154,34 @@ async fn audit(context: Context, query: String) -> Result<AuditTrail, Problem> {
     Ok(AuditTrail { audit })
 }
 
-async fn unsilence(context: Context, id: String, query: String) -> Result<(), Problem> {
-    let author = author(&query)?;
-    Ok(context.store.unsilence(&id, &author).await?)
+async fn silence(context: Context, signer: Signer, new: NewSilence) -> Result<Silence, Problem> {
+    let author = signer.name(&new.author)?;
+    Ok(NewSilence { author, ..new }.store(&*context.store).await?)
 }
 
-async fn requeue(context: Context, id: String, query: String) -> Result<(), Problem> {
-    let author = author(&query)?;
-    Ok(context.store.requeue_delivery(&id, &author).await?)
+async fn unsilence(context: Context, id: String, author: Author) -> Result<(), Problem> {
+    Ok(context.store.unsilence(&id, &author?).await?)
 }
 
-async fn discard(context: Context, id: String, query: String) -> Result<(), Problem> {
-    let author = author(&query)?;
-    Ok(context.store.discard_delivery(&id, &author).await?)
+async fn requeue(context: Context, id: String, author: Author) -> Result<(), Problem> {
+    Ok(context.store.requeue_delivery(&id, &author?).await?)
 }
 
-/// In whose name it is done: what is kept in the audit.
-fn author(query: &str) -> Result<String, Problem> {
-    let query = Query::parse(query, &["author"])?;
-    let named = query.one("author")?.unwrap_or_default().trim().to_owned();
-    let fits = !named.is_empty() && named.chars().count() <= 128;
-    if fits && !named.chars().any(char::is_control) {
-        return Ok(named);
-    }
-    let why = "say who does this, in 1 to 128 characters: ?author=…";
-    Err(Error::invalid("author", why).into())
+async fn discard(context: Context, id: String, author: Author) -> Result<(), Problem> {
+    Ok(context.store.discard_delivery(&id, &author?).await?)
+}
+
+/// In whose name something is done: what is kept in the audit.
+type Author = Result<String, Problem>;
+
+/// Takes it from `?author=` and the token.
+fn named(
+    context: &Context,
+) -> impl Filter<Extract = (Author,), Error = Infallible> + Clone + use<> {
+    let both = signer(context).and(raw_query());
+    both.map(|signer: Signer, query: String| {
+        let query = Query::parse(&query, &["author"])?;
+        let claimed = query.one("author")?.unwrap_or_default();
+        Ok(signer.name(claimed)?)
+    })
 }

@@ -1,7 +1,7 @@
 //! The form of the alerts' page that silences some of them.
 //!
 //! - `POST /alerts/silences`, `of=…&seconds=…&comment=…&author=…`: stores a silence and goes back to
-//!   the page. Whoever has a token does it in the token's name; `author` counts where nobody has one.
+//!   the page. Whoever has a token does it in the token's name; `author` is all there is where nobody has one.
 //!
 //! A form of another site is refused, as every write is.
 
@@ -14,6 +14,7 @@ use warp::reply::Response;
 use warp::{Filter, path};
 
 use super::refused;
+use crate::access::author::{Signer, signer};
 use crate::access::guard::{asking, see_other};
 use crate::api::problem::Problem;
 use crate::api::query::Query;
@@ -58,32 +59,26 @@ pub(super) fn routes(context: &Context) -> BoxedFilter<(Response,)> {
     path!("alerts" / "silences")
         .and(write("POST"))
         .and(with(context))
-        .and(warp::header::headers_cloned())
+        .and(signer(context))
         .and(warp::body::content_length_limit(MAX_FORM))
         .and(warp::body::bytes())
-        .then(
-            |context: Context, headers: HeaderMap, body: Bytes| async move {
-                let named = asking(context.settings.tokens.as_ref(), &headers).map(|who| who.name);
-                match silence(&context, named, &body).await {
-                    Ok(()) => see_other("/alerts"),
-                    Err(problem) => secure::page(refused(problem)),
-                }
-            },
-        )
+        .then(|context: Context, signer: Signer, body: Bytes| async move {
+            match silence(&context, &signer, &body).await {
+                Ok(()) => see_other("/alerts"),
+                Err(problem) => secure::page(refused(problem)),
+            }
+        })
         .boxed()
 }
 
-async fn silence(context: &Context, named: Option<String>, body: &Bytes) -> Result<(), Problem> {
+async fn silence(context: &Context, signer: &Signer, body: &Bytes) -> Result<(), Problem> {
     let text =
         std::str::from_utf8(body).map_err(|_| Problem::invalid("form", "it is not UTF-8"))?;
     let form = Query::parse(text, &["of", "seconds", "comment", "author"])?;
     let field = |name| Ok::<_, Problem>(form.one(name)?.unwrap_or_default());
     let new = NewSilence {
         matchers: field("of")?.split_whitespace().map(str::to_owned).collect(),
-        author: match named {
-            Some(name) => name,
-            None => field("author")?.to_owned(),
-        },
+        author: signer.name(field("author")?)?,
         comment: field("comment")?.to_owned(),
         seconds: form.read("seconds")?.unwrap_or_default(),
     };

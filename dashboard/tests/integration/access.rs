@@ -396,7 +396,10 @@ async fn whoever_may_triage_silences_on_the_page_in_their_own_name() {
     );
     let silences = guarded.running.store().alerts().await.unwrap().silences;
     assert_eq!(silences.len(), 1);
-    assert_eq!(silences[0].author, "triage", "not whom the form names");
+    assert_eq!(
+        silences[0].author, "triage (somebody)",
+        "not only whom the form names"
+    );
     assert_eq!(silences[0].matchers.len(), 2);
     let shown = page(Role::Read).await;
     assert!(shown.contains("bot=scan* severity!=critical"), "{shown}");
