@@ -4,7 +4,7 @@
 //!
 //! 1. [`model`]: what is read back from a store.
 //! 2. [`index`]: a session's findings in memory; [`series`]: what a bot usually does; [`history`]: how a
-//!    score went; [`health`], [`lifecycle`], [`retention`], [`anomaly`], [`alert`], [`summary`], [`report`]: pure functions of stored state and time.
+//!    score went; [`trend`]: how runs went; [`health`], [`lifecycle`], [`retention`], [`anomaly`], [`alert`], [`summary`], [`report`]: pure functions of stored state and time.
 //!    [`context`]: one analysis in this process alone, from all of these.
 //! 3. [`store`]: the traits and the two stores, embedded and Redis; [`acl`]: who may do what in Redis;
 //!    [`doctor`]: what is wrong with a store; [`place`]: where a report belongs;
@@ -22,6 +22,8 @@ pub mod index;
 pub mod series;
 
 pub mod history;
+
+pub mod trend;
 
 pub mod anomaly;
 pub mod health;

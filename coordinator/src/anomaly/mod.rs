@@ -1,8 +1,10 @@
 //! Anomalies: what is unusual about a bot's runs and workers, each said once.
 //!
 //! Those of a run are found when it is folded into the bot's series, and never change. Those that
-//! last (a silent bot, a stuck worker, mixed versions) are found by looking again and again; they
-//! keep their identity for as long as they last.
+//! last (a silent bot, a stuck worker, mixed versions) are found by looking again and again
+//! ([`lasting`](mod@lasting)); they keep their identity for as long as they last.
+
+pub mod lasting;
 
 use fleet_worker_sdk::{BotId, SessionId, WorkerId};
 use jiff::Timestamp;
@@ -10,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::Run;
 use crate::series::{self, Judged, Level};
+
+pub use lasting::{Facts, lasting};
 
 /// What is unusual.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -88,7 +92,7 @@ pub struct Anomaly {
     pub level: Level,
     /// All of it in one line, for people.
     pub text: String,
-    /// When the run ended, or when it was first seen (the store's clock).
+    /// When the run ended, or from when on it was unusual (the store's clock).
     pub at: Timestamp,
 }
 

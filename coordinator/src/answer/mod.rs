@@ -2,17 +2,20 @@
 //! Both make their answers here, so that one fleet reads the same whichever way it is asked.
 
 mod alerts;
+mod health;
+mod observed;
 mod report;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use fleet_worker_sdk::{Bot, BotId, Error, Repository, Result, SessionId, Tier};
+use fleet_worker_sdk::{Bot, Error, Result, SessionId, Tier};
 use futures_util::future::try_join;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use alerts::{AlertList, AlertSeen, AuditTrail, GivenUp, NewSilence, Silences};
+pub use health::{Explain, Explained, HealthOf, RepositoryHealth};
+pub use observed::{AnomalyList, HistoryOf, SESSIONS_OF_TRENDS, TrendsOf, of_sessions};
 pub use report::{Reporting, STEP};
 
 use crate::health::{Health, Settings};
@@ -20,7 +23,7 @@ use crate::index::{Filter, Page, PageQuery, Suppression};
 use crate::lifecycle::{Liveness, is_stuck, liveness};
 use crate::model::{Session, SessionFacts, Worker};
 use crate::store::{Read, SessionCursor, SessionQuery};
-use crate::view::{FleetHealth, session_health};
+use crate::view::session_health;
 
 /// A page of sessions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -100,81 +103,6 @@ impl SessionView {
         let health = session_health(&facts, settings).health;
         Self { facts, health }
     }
-}
-
-/// The health of a bot, or of a tier with its bots.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct HealthOf {
-    /// The bot's or tier's.
-    #[serde(flatten)]
-    pub health: Health,
-    /// The tier's bots; none for a bot.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub bots: BTreeMap<BotId, Health>,
-    /// The store is away: this is what was known last.
-    pub stale: bool,
-}
-
-impl HealthOf {
-    /// The health of a tier, whose bots are among those `registered`.
-    ///
-    /// # Errors
-    /// `Error::NotFound` when no bot is of the tier.
-    pub fn tier(fleet: &FleetHealth, registered: Vec<Bot>, tier: Tier) -> Result<Self> {
-        let health = fleet.tiers.get(&tier).cloned();
-        let members = registered.into_iter().filter(|bot| bot.tier == tier);
-        let bots = members.filter_map(|bot| {
-            let health = fleet.bots.get(&bot.id).cloned()?;
-            Some((bot.id, health))
-        });
-        Ok(Self {
-            health: health.ok_or_else(|| Error::not_found("bot in tier", tier))?,
-            bots: bots.collect(),
-            stale: fleet.stale,
-        })
-    }
-
-    /// The health of a bot.
-    ///
-    /// # Errors
-    /// `Error::NotFound` when it is not registered.
-    pub fn bot(fleet: &FleetHealth, bot: &BotId) -> Result<Self> {
-        let health = fleet.bots.get(bot).cloned();
-        Ok(Self {
-            health: health.ok_or_else(|| Error::not_found("bot", bot))?,
-            bots: BTreeMap::new(),
-            stale: fleet.stale,
-        })
-    }
-}
-
-/// A health with, where it was asked for, how its scores were made.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Explained<T, E> {
-    /// The health.
-    #[serde(flatten)]
-    pub health: T,
-    /// How it was made; none unless asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub explanation: Option<E>,
-}
-
-/// A repository's health: the quality of the session that speaks for it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RepositoryHealth {
-    /// Which repository.
-    pub repository: Repository,
-    /// Its latest-opened session of which a quality is known, on whatever ref: the one that the
-    /// fleet's health counts.
-    pub session: SessionId,
-    /// Branch or tag of that session; empty when unknown.
-    #[serde(rename = "ref")]
-    pub git_ref: String,
-    /// Its quality.
-    #[serde(flatten)]
-    pub health: Health,
-    /// The store is away: this is what was known last.
-    pub stale: bool,
 }
 
 /// The registered bots, by id.

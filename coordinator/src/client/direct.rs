@@ -1,7 +1,7 @@
 //! A fleet read in its store.
 
 use async_trait::async_trait;
-use fleet_worker_sdk::{BotId, Command, Result, SessionId, Tier, WorkerId};
+use fleet_worker_sdk::{BotId, Command, Repository, Result, SessionId, Tier, WorkerId};
 use futures_util::StreamExt;
 use tokio::sync::Mutex;
 use tokio::sync::broadcast::Receiver;
@@ -10,14 +10,16 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use super::{MAX_FINDINGS, MAX_SESSIONS, Reader, ReportQuery, ReportStream};
 use crate::alert::{self, Silence};
 use crate::answer::{AlertList, AuditTrail, GivenUp, NewSilence, Silences};
-use crate::answer::{Bots, FindingsQuery, HealthOf, Reporting, SessionPage, SessionView, Workers};
+use crate::answer::{AnomalyList, Bots, Explain, Explained, FindingsQuery, HealthOf};
+use crate::answer::{Reporting, RepositoryHealth, SessionPage, SessionView, Workers};
 use crate::conserve::Conservation;
-use crate::health::Settings;
+use crate::health::{Explanation, Settings};
 use crate::index::Page;
 use crate::model::Update;
 use crate::store::operate::{LetterId, Letters};
 use crate::store::{SessionQuery, SharedStore};
-use crate::view::{FleetHealth, SessionHealth, fleet_health, session_health};
+use crate::view::{FleetExplanation, FleetHealth, SessionExplanation, SessionHealth};
+use crate::view::{fleet_health, session_health};
 
 /// Reads a store, and makes of it what a dashboard would.
 pub struct DirectReader {
@@ -99,6 +101,47 @@ impl Reader for DirectReader {
 
     async fn bot_health(&self, bot: &BotId) -> Result<HealthOf> {
         HealthOf::bot(&self.health().await?, bot)
+    }
+
+    async fn explained_health(&self) -> Result<Explained<FleetHealth, FleetExplanation>> {
+        Ok(self.health().await?.explained(true, &self.settings))
+    }
+
+    async fn explained_tier(&self, tier: Tier) -> Result<Explained<HealthOf, Explanation>> {
+        let health = self.tier_health(tier).await?;
+        Ok(health.explained(true, &self.settings))
+    }
+
+    async fn explained_bot(&self, bot: &BotId) -> Result<Explained<HealthOf, Explanation>> {
+        let health = self.bot_health(bot).await?;
+        Ok(health.explained(true, &self.settings))
+    }
+
+    async fn explained_session(
+        &self,
+        session: &SessionId,
+    ) -> Result<Explained<SessionHealth, SessionExplanation>> {
+        let health = self.session_health(session).await?;
+        Ok(health.explained(true, &self.settings))
+    }
+
+    async fn repository_health(
+        &self,
+        repository: &Repository,
+        explain: bool,
+    ) -> Result<Explained<RepositoryHealth, Explanation>> {
+        let speaker = self.store.speaker(repository).await?;
+        let speaker = speaker.ok_or_else(|| RepositoryHealth::missing(repository))?;
+        let facts = self.store.facts(&speaker.session).await?;
+        let (repository, settings) = (repository.clone(), &self.settings);
+        let seen = session_health(&facts, settings);
+        let git_ref = facts.session.git_ref;
+        let health = RepositoryHealth::of(repository, speaker, git_ref, &seen, settings);
+        Ok(health.explained(explain, settings))
+    }
+
+    async fn anomalies(&self, bot: Option<&BotId>) -> Result<AnomalyList> {
+        AnomalyList::read(&*self.store, bot).await
     }
 
     async fn bots(&self) -> Result<Bots> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fleet_worker_sdk::transport::http::HttpWriter;
-use fleet_worker_sdk::{BotId, Command, Error, Result, SessionId, Tier, WorkerId};
+use fleet_worker_sdk::{BotId, Command, Error, Repository, Result, SessionId, Tier, WorkerId};
 use futures_util::{StreamExt, TryStreamExt};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, Url};
@@ -14,12 +14,14 @@ use serde_json::json;
 use super::{MAX_FINDINGS, MAX_SESSIONS, Reader, ReportQuery, ReportStream};
 use crate::alert::Silence;
 use crate::answer::{AlertList, AuditTrail, GivenUp, NewSilence, Silences};
-use crate::answer::{Bots, FindingsQuery, HealthOf, SessionPage, SessionView, Workers};
+use crate::answer::{AnomalyList, Bots, Explained, FindingsQuery, HealthOf, RepositoryHealth};
+use crate::answer::{SessionPage, SessionView, Workers};
 use crate::conserve::Conservation;
+use crate::health::Explanation;
 use crate::index::Page;
 use crate::store::SessionQuery;
 use crate::store::operate::{LetterId, Letters};
-use crate::view::{FleetHealth, SessionHealth};
+use crate::view::{FleetExplanation, FleetHealth, SessionExplanation, SessionHealth};
 
 /// Time between two looks where hints are not heard: what a person notices.
 const POLL: Duration = Duration::from_secs(1);
@@ -53,6 +55,11 @@ impl HttpReader {
 }
 
 impl HttpReader {
+    /// Asks for a health with how it was made.
+    async fn explained<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        self.get(path, vec![("explain", "1".to_owned())]).await
+    }
+
     /// Does something to what has the id, in the name of `author`.
     async fn act(&self, method: Method, path: &str, id: &str, author: &str) -> Result<()> {
         let id = utf8_percent_encode(id, ID);
@@ -127,6 +134,41 @@ impl Reader for HttpReader {
 
     async fn bot_health(&self, bot: &BotId) -> Result<HealthOf> {
         self.get(&format!("health/bots/{bot}"), Vec::new()).await
+    }
+
+    async fn explained_health(&self) -> Result<Explained<FleetHealth, FleetExplanation>> {
+        self.explained("health").await
+    }
+
+    async fn explained_tier(&self, tier: Tier) -> Result<Explained<HealthOf, Explanation>> {
+        self.explained(&format!("health/tiers/{tier}")).await
+    }
+
+    async fn explained_bot(&self, bot: &BotId) -> Result<Explained<HealthOf, Explanation>> {
+        self.explained(&format!("health/bots/{bot}")).await
+    }
+
+    async fn explained_session(
+        &self,
+        session: &SessionId,
+    ) -> Result<Explained<SessionHealth, SessionExplanation>> {
+        self.explained(&format!("sessions/{session}/health")).await
+    }
+
+    async fn repository_health(
+        &self,
+        repository: &Repository,
+        explain: bool,
+    ) -> Result<Explained<RepositoryHealth, Explanation>> {
+        let name = utf8_percent_encode(repository.as_str(), NON_ALPHANUMERIC);
+        let parameters = vec![("explain", u8::from(explain).to_string())];
+        self.get(&format!("health/repositories/{name}"), parameters)
+            .await
+    }
+
+    async fn anomalies(&self, bot: Option<&BotId>) -> Result<AnomalyList> {
+        let parameters = bot.iter().map(|bot| ("bot", bot.to_string()));
+        self.get("anomalies", parameters.collect()).await
     }
 
     async fn bots(&self) -> Result<Bots> {

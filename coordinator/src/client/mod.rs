@@ -6,7 +6,7 @@ mod http;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use fleet_worker_sdk::{BotId, Command, Result, SessionId, Tier, WorkerId};
+use fleet_worker_sdk::{BotId, Command, Repository, Result, SessionId, Tier, WorkerId};
 use futures_util::stream::BoxStream;
 
 pub use direct::DirectReader;
@@ -14,13 +14,15 @@ pub use http::HttpReader;
 
 use crate::alert::Silence;
 use crate::answer::{AlertList, AuditTrail, GivenUp, NewSilence, Silences};
-use crate::answer::{Bots, FindingsQuery, HealthOf, SessionPage, SessionView, Workers};
+use crate::answer::{AnomalyList, Bots, Explained, FindingsQuery, HealthOf, RepositoryHealth};
+use crate::answer::{SessionPage, SessionView, Workers};
 use crate::conserve::Conservation;
+use crate::health::Explanation;
 use crate::index::Page;
 use crate::report::Format;
 use crate::store::SessionQuery;
 use crate::store::operate::{LetterId, Letters};
-use crate::view::{FleetHealth, SessionHealth};
+use crate::view::{FleetExplanation, FleetHealth, SessionExplanation, SessionHealth};
 
 /// Most findings on one page: with the largest findings an answer stays below 13 MiB, which the
 /// client of the HTTP API reads.
@@ -64,6 +66,25 @@ pub trait Reader: Send + Sync {
     async fn tier_health(&self, tier: Tier) -> Result<HealthOf>;
     /// A bot's health.
     async fn bot_health(&self, bot: &BotId) -> Result<HealthOf>;
+    /// The fleet's health, and how its scores were made.
+    async fn explained_health(&self) -> Result<Explained<FleetHealth, FleetExplanation>>;
+    /// A tier's health, and how it was made.
+    async fn explained_tier(&self, tier: Tier) -> Result<Explained<HealthOf, Explanation>>;
+    /// A bot's health, and how it was made.
+    async fn explained_bot(&self, bot: &BotId) -> Result<Explained<HealthOf, Explanation>>;
+    /// A session's health, and how it and its halves were made.
+    async fn explained_session(
+        &self,
+        session: &SessionId,
+    ) -> Result<Explained<SessionHealth, SessionExplanation>>;
+    /// A repository's health, and where that is wanted how it was made.
+    async fn repository_health(
+        &self,
+        repository: &Repository,
+        explain: bool,
+    ) -> Result<Explained<RepositoryHealth, Explanation>>;
+    /// What was unusual, latest first; about one bot where one is named.
+    async fn anomalies(&self, bot: Option<&BotId>) -> Result<AnomalyList>;
     /// Registered bots.
     async fn bots(&self) -> Result<Bots>;
     /// Workers, and whether they live.

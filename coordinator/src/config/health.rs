@@ -35,6 +35,9 @@ pub struct RawHealth {
     pub dead_after_s: Option<u32>,
     /// Time in seconds without progress after which a worker is stuck [default: 600].
     pub stuck_after_s: Option<u32>,
+    /// Time in seconds after which workers of one bot in different versions are no rollout any more
+    /// [default: 1800].
+    pub skew_after_s: Option<u32>,
 }
 
 impl RawHealth {
@@ -60,6 +63,7 @@ impl RawHealth {
             stale_after: seconds(self.stale_after_s, usual.stale_after),
             dead_after: seconds(self.dead_after_s, usual.dead_after),
             stuck_after: seconds(self.stuck_after_s, usual.stuck_after),
+            skew_after: seconds(self.skew_after_s, usual.skew_after),
         };
         match settings.fault() {
             None => Ok(settings),
@@ -86,6 +90,7 @@ impl RawHealth {
             stale_after_s: seconds(settings.stale_after),
             dead_after_s: seconds(settings.dead_after),
             stuck_after_s: seconds(settings.stuck_after),
+            skew_after_s: seconds(settings.skew_after),
         }
     }
 }
@@ -116,6 +121,7 @@ mod tests {
             ("dead-after-s = 15", "dead-after-s"),
             ("hysteresis = 21.0", "hysteresis"),
             ("stuck-after-s = 0", "stuck-after-s"),
+            ("skew-after-s = 0", "skew-after-s"),
         ] {
             let raw: RawHealth = toml::from_str(wrong).unwrap();
             let refused = raw.checked().unwrap_err().to_string();

@@ -10,7 +10,7 @@ use super::bot::{BotFacts, Normality, Pulse, bot};
 use super::{Explanation, Firing, Health, Settings, Status, Subject, explain, rollup};
 use crate::lifecycle::WorkerTally;
 use crate::model::{Rollup, Run, Worker};
-use crate::series::BotSeries;
+use crate::series::{BotSeries, Judged};
 
 /// A stored health older than this is computed anew by whoever wants it: coordinators store one
 /// every five seconds at least, so three were missed.
@@ -47,29 +47,23 @@ pub struct Remembered {
 }
 
 impl Remembered {
-    /// What `runs` tell at `now`. The series learn from these alone: with a tenth of weight for
-    /// the latest, what was before the last hundreds no longer counts.
+    /// What `runs` tell at `now`, where nothing else is remembered.
     pub fn of(runs: Vec<Run>, now: Timestamp) -> Self {
-        let mut series = BotSeries::default();
+        Self::with(BotSeries::default(), runs, now)
+    }
+
+    /// What the `series`, as stored, and `runs` tell at `now`. Runs that ended since the series was
+    /// stored are taken into this copy of it, so that health is of now and not of the last look at
+    /// series.
+    pub fn with(mut series: BotSeries, runs: Vec<Run>, now: Timestamp) -> Self {
         series.fold(&runs, now);
-        let normal = |what: &str, z: f64, value: f64| Normality {
-            value,
-            text: format!(
-                "the {what} of its latest complete run was {:.1} spreads {} usual (z = {z:.1})",
-                z.abs(),
-                if z < 0.0 { "below" } else { "above" }
-            ),
+        let normal = |judged: &Judged| Normality {
+            value: judged.normality(),
+            text: format!("its latest complete run: {}", judged.text()),
         };
-        let (duration, output) = (series.duration_normality(), series.output_normality());
         Self {
-            duration: series
-                .duration_z()
-                .zip(duration)
-                .map(|(z, value)| normal("duration", z, value)),
-            output: series
-                .findings_z()
-                .zip(output)
-                .map(|(z, value)| normal("number of findings", z, value)),
+            duration: series.duration().map(normal),
+            output: series.findings().map(normal),
             runs,
         }
     }
@@ -276,6 +270,22 @@ mod tests {
         Timestamp::from_second(1_800_000_000).unwrap()
     }
 
+    /// A series goes back further than the runs that are kept, and is up to date with those that
+    /// ended since it was stored.
+    #[test]
+    fn what_is_stored_and_what_came_since_count_once_each() {
+        let all = runs(40, 10_000);
+        let mut stored = BotSeries::default();
+        stored.fold(&all[..30], later());
+        let whole = Remembered::of(all.clone(), later());
+        for kept in [25, 30, 5] {
+            let seen = Remembered::with(stored.clone(), all[kept..].to_vec(), later());
+            assert_eq!(seen.output, whole.output.clone().filter(|_| kept <= 30));
+        }
+        let same = Remembered::with(stored.clone(), all[..30].to_vec(), later());
+        assert_eq!(same.output.unwrap().value, 100.0);
+    }
+
     #[test]
     fn what_is_unusual_costs_a_bot_points_once_it_is_learned() {
         let young = Remembered::of(runs(5, 10_000), later());
@@ -285,7 +295,10 @@ mod tests {
         let odd = Remembered::of(runs(30, 10_000), later());
         let output = odd.output.as_ref().unwrap();
         assert_eq!(output.value, 0.0);
-        assert!(output.text.contains("above usual (z = "), "{}", output.text);
+        assert_eq!(
+            output.text,
+            "its latest complete run: findings 10000, expected 100 +- 5.1 (z = 91.9, 29 samples)"
+        );
         let facts = BotFacts {
             runs: &odd.runs,
             duration: odd.duration.as_ref(),

@@ -37,6 +37,8 @@ pub struct Settings {
     pub dead_after: SignedDuration,
     /// A worker that has sessions but made no progress for this long is stuck.
     pub stuck_after: SignedDuration,
+    /// Living workers of one bot that run different versions for this long are no rollout any more.
+    pub skew_after: SignedDuration,
 }
 
 impl Default for Settings {
@@ -54,6 +56,7 @@ impl Default for Settings {
             stale_after: SignedDuration::from_secs(15),
             dead_after: SignedDuration::from_secs(60),
             stuck_after: SignedDuration::from_mins(10),
+            skew_after: SignedDuration::from_mins(30),
         }
     }
 }
@@ -127,9 +130,9 @@ impl Settings {
                 self.stale_after > SignedDuration::ZERO && self.dead_after > self.stale_after,
             ),
             (
-                "stuck-after-s",
-                "it is more than 0 s",
-                self.stuck_after > SignedDuration::ZERO,
+                "stuck-after-s and skew-after-s",
+                "they are more than 0 s",
+                self.stuck_after.min(self.skew_after) > SignedDuration::ZERO,
             ),
         ];
         first_wrong(&faults)

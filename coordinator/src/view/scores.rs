@@ -9,7 +9,7 @@ use crate::alert::alarms;
 use crate::health::fleet::{FleetFacts, Remembered, fleet};
 use crate::health::{Alarms, Explanation, FleetHealth, Health, Settings, Subject, explain, rollup};
 use crate::model::{SessionFacts, Worker};
-use crate::store::{Alerting, Read, Standing};
+use crate::store::{Alerting, Observe, Standing};
 
 /// A session's health and its two halves.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -70,7 +70,7 @@ pub fn session_health(facts: &SessionFacts, settings: &Settings) -> SessionHealt
 ///
 /// # Errors
 /// As the store's.
-pub async fn fleet_health<S: Standing + Alerting + ?Sized>(
+pub async fn fleet_health<S: Standing + Alerting + Observe + ?Sized>(
     store: &S,
     settings: &Settings,
 ) -> Result<FleetHealth> {
@@ -85,7 +85,7 @@ pub async fn fleet_health<S: Standing + Alerting + ?Sized>(
 ///
 /// # Errors
 /// As the store's.
-pub async fn compute_fleet<S: Standing + Alerting + ?Sized>(
+pub async fn compute_fleet<S: Standing + Alerting + Observe + ?Sized>(
     store: &S,
     before: Option<&FleetHealth>,
     settings: &Settings,
@@ -99,7 +99,7 @@ pub async fn compute_fleet<S: Standing + Alerting + ?Sized>(
 
 /// As [`compute_fleet`], with the store's time of now, and its workers and alerts as they were a
 /// moment ago.
-pub(crate) async fn fleet_with<S: Read + ?Sized>(
+pub(crate) async fn fleet_with<S: Observe + ?Sized>(
     store: &S,
     workers: &[Worker],
     alarms: &Alarms,
@@ -107,12 +107,13 @@ pub(crate) async fn fleet_with<S: Read + ?Sized>(
     before: Option<&FleetHealth>,
     settings: &Settings,
 ) -> Result<FleetHealth> {
-    let (bots, rollup) = tokio::try_join!(store.bots(), store.rollup())?;
+    let (bots, rollup, mut series) =
+        tokio::try_join!(store.bots(), store.rollup(), store.series())?;
     let runs = try_join_all(bots.iter().map(|bot| store.runs(&bot.id))).await?;
-    let remembered = bots
-        .iter()
-        .zip(runs)
-        .map(|(bot, runs)| (bot.id.clone(), Remembered::of(runs, now)));
+    let remembered = bots.iter().zip(runs).map(|(bot, runs)| {
+        let series = series.remove(&bot.id).unwrap_or_default();
+        (bot.id.clone(), Remembered::with(series, runs, now))
+    });
     let facts = FleetFacts {
         bots: &bots,
         remembered: &remembered.collect(),

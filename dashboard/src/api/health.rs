@@ -11,10 +11,10 @@
 
 use std::sync::Arc;
 
-use fleet_coordinator::answer::{Explained, HealthOf, RepositoryHealth};
-use fleet_coordinator::health::{Explanation, Subject, explain};
+use fleet_coordinator::answer::{Explain, Explained, HealthOf, RepositoryHealth};
+use fleet_coordinator::health::Explanation;
 use fleet_coordinator::view::{FleetExplanation, FleetHealth, SessionExplanation, SessionHealth};
-use fleet_worker_sdk::{BotId, Error, Repository, SessionId, Tier};
+use fleet_worker_sdk::{BotId, Repository, SessionId, Tier};
 use warp::filters::BoxedFilter;
 use warp::path::Tail;
 use warp::reply::Response;
@@ -78,19 +78,10 @@ fn wanted(query: &str) -> Result<bool, Problem> {
     }
 }
 
-fn with_explanation<T, E>(health: T, wanted: bool, of: impl Fn(&T) -> E) -> Explained<T, E> {
-    let explanation = wanted.then(|| of(&health));
-    Explained {
-        health,
-        explanation,
-    }
-}
-
 async fn fleet(context: Context, query: &str) -> Answer<Arc<FleetHealth>, FleetExplanation> {
     let wanted = wanted(query)?;
     let health = context.view.fleet().await?;
-    let of = |health: &Arc<FleetHealth>| health.explain(context.view.health_settings());
-    Ok(with_explanation(health, wanted, of))
+    Ok(health.explained(wanted, context.view.health_settings()))
 }
 
 async fn tier_health(context: Context, tier: &str, query: &str) -> Answer<HealthOf, Explanation> {
@@ -99,18 +90,14 @@ async fn tier_health(context: Context, tier: &str, query: &str) -> Answer<Health
     let seen = context.view.fleet().await?;
     let registered = context.store.bots().await?;
     let health = HealthOf::tier(&seen, registered, tier)?;
-    let settings = context.view.health_settings();
-    let of = |health: &HealthOf| explain(&health.health, Subject::Tier, settings);
-    Ok(with_explanation(health, wanted, of))
+    Ok(health.explained(wanted, context.view.health_settings()))
 }
 
 async fn bot_health(context: Context, bot: &str, query: &str) -> Answer<HealthOf, Explanation> {
     let wanted = wanted(query)?;
     let bot: BotId = id(bot)?;
     let health = HealthOf::bot(&*context.view.fleet().await?, &bot)?;
-    let settings = context.view.health_settings();
-    let of = |health: &HealthOf| explain(&health.health, Subject::Bot, settings);
-    Ok(with_explanation(health, wanted, of))
+    Ok(health.explained(wanted, context.view.health_settings()))
 }
 
 async fn repository_health(
@@ -119,24 +106,26 @@ async fn repository_health(
     query: &str,
 ) -> Answer<RepositoryHealth, Explanation> {
     let wanted = wanted(query)?;
-    let repository: Repository = id(name)?;
+    let health = of_repository(&context, id(name)?).await?;
+    Ok(health.explained(wanted, context.view.health_settings()))
+}
+
+/// The health of `repository`, from the view.
+pub(crate) async fn of_repository(
+    context: &Context,
+    repository: Repository,
+) -> Result<RepositoryHealth, Problem> {
     let speaker = context.store.speaker(&repository).await?;
-    let speaker = speaker
-        .ok_or_else(|| Error::not_found("session of known quality of repository", &repository))?;
+    let speaker = speaker.ok_or_else(|| RepositoryHealth::missing(&repository))?;
     let (seen, facts) = tokio::try_join!(
         context.view.session(&speaker.session),
         context.store.facts(&speaker.session)
     )?;
+    let git_ref = facts.session.git_ref;
     let settings = context.view.health_settings();
-    let health = RepositoryHealth {
-        repository,
-        session: speaker.session,
-        git_ref: facts.session.git_ref,
-        health: seen.quality.clone().in_band(speaker.band, settings),
-        stale: seen.stale,
-    };
-    let of = |health: &RepositoryHealth| explain(&health.health, Subject::Quality, settings);
-    Ok(with_explanation(health, wanted, of))
+    Ok(RepositoryHealth::of(
+        repository, speaker, git_ref, &seen, settings,
+    ))
 }
 
 async fn session_health(
@@ -147,6 +136,5 @@ async fn session_health(
     let wanted = wanted(query)?;
     let session: SessionId = id(session)?;
     let health = context.view.session(&session).await?;
-    let of = |health: &Arc<SessionHealth>| health.explain(context.view.health_settings());
-    Ok(with_explanation(health, wanted, of))
+    Ok(health.explained(wanted, context.view.health_settings()))
 }

@@ -121,6 +121,18 @@ const ENDPOINTS: &[(&str, &str)] = &[
         "sessions whose numbers do not agree",
     ),
     ("GET /api/v1/dead", "dead letters; after, limit"),
+    (
+        "GET /api/v1/anomalies",
+        "runs, bots and workers that are unlike what is usual; bot",
+    ),
+    (
+        "GET /api/v1/health/history",
+        "how a score went; scope, limit",
+    ),
+    (
+        "GET /api/v1/trends",
+        "success rate, durations and findings of runs; scope",
+    ),
     ("GET /api/v1/health", "the fleet's health"),
     ("GET /api/v1/health/tiers/{tier}", "a tier's health"),
     ("GET /api/v1/health/bots/{bot}", "a bot's health"),

@@ -1,13 +1,15 @@
 //! What was observed over time.
 //!
 //! - `GET anomalies?bot=`: `{"anomalies": [Anomaly]}`, latest first: runs far from what their bot
-//!   usually does, with observed and expected values.
+//!   usually does, bots that went silent, workers that are stuck, versions that run side by side; with
+//!   observed and expected values.
 //! - `GET health/history?scope=&limit=`: `{"scope": …, "points": [Point]}`, oldest first. A scope is
 //!   `fleet` (unless given), `bot:ID` or `repository:OWNER/NAME`, whose points are its quality.
+//! - `GET trends?scope=`: `TrendsOf`: success rate, durations and findings over the runs that are kept.
 
+use fleet_coordinator::answer::{AnomalyList, HistoryOf, TrendsOf};
 use fleet_coordinator::history::Scope;
 use fleet_worker_sdk::BotId;
-use serde_json::{Value, json};
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 use warp::{Filter, path};
@@ -33,21 +35,29 @@ pub(crate) fn routes(context: &Context) -> BoxedFilter<(Response,)> {
         .and(with(context))
         .and(raw_query())
         .then(|context, query| async move { answer(history(context, query).await) });
-    anomalies.or(history).unify().boxed()
+    let trends = path!("trends")
+        .and(method("GET"))
+        .and(with(context))
+        .and(raw_query())
+        .then(|context, query| async move { answer(trends(context, query).await) });
+    anomalies.or(history).unify().or(trends).unify().boxed()
 }
 
-async fn anomalies(context: Context, query: String) -> Result<Value, Problem> {
+async fn anomalies(context: Context, query: String) -> Result<AnomalyList, Problem> {
     let query = Query::parse(&query, &["bot"])?;
     let bot: Option<BotId> = query.read("bot")?;
-    let mut found = context.store.anomalies().await?;
-    found.retain(|anomaly| bot.as_ref().is_none_or(|bot| anomaly.bot == *bot));
-    Ok(json!({ "anomalies": found }))
+    Ok(AnomalyList::read(&*context.store, bot.as_ref()).await?)
 }
 
-async fn history(context: Context, query: String) -> Result<Value, Problem> {
+async fn history(context: Context, query: String) -> Result<HistoryOf, Problem> {
     let query = Query::parse(&query, &["scope", "limit"])?;
     let scope: Scope = query.read("scope")?.unwrap_or(Scope::Fleet);
     let limit = query.limit(POINTS, MAX_POINTS)?;
-    let points = context.store.history(&scope, limit).await?;
-    Ok(json!({ "scope": scope.to_string(), "points": points }))
+    Ok(HistoryOf::read(&*context.store, &scope, limit).await?)
+}
+
+async fn trends(context: Context, query: String) -> Result<TrendsOf, Problem> {
+    let query = Query::parse(&query, &["scope"])?;
+    let scope: Scope = query.read("scope")?.unwrap_or(Scope::Fleet);
+    Ok(TrendsOf::read(&*context.store, &scope).await?)
 }

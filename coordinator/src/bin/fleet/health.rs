@@ -1,12 +1,13 @@
-//! `fleet health`: how well the fleet, a tier, a bot or a session is, and why.
+//! `fleet health`: how well the fleet, a tier, a bot, a session or a repository is, and why.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use clap::Args;
-use fleet_coordinator::answer::HealthOf;
-use fleet_coordinator::health::{Health as Scored, Part};
-use fleet_coordinator::view::{FleetHealth, SessionHealth};
-use fleet_worker_sdk::{BotId, Tier};
+use fleet_coordinator::answer::{HealthOf, RepositoryHealth};
+use fleet_coordinator::health::{Explanation, Health as Scored, Part};
+use fleet_coordinator::view::{FleetExplanation, FleetHealth, SessionExplanation, SessionHealth};
+use fleet_worker_sdk::{BotId, Repository, Tier};
 
 use crate::asking::Asking;
 use crate::choice;
@@ -17,27 +18,32 @@ use crate::table::{Cell, Column, Table};
 
 pub(crate) const EXAMPLES: &str = "\
 A score is 100 minus the points its parts lose; what is unknown is left out, and the coverage says
-how much was known. --explain lists the parts with their sums.
+how much was known. --explain lists the parts with their sums, and the formula with the numbers in
+it, so that every score can be worked out by hand.
 
 Examples:
   fleet health                             the fleet, its tiers and bots
   fleet health --bot semgrep --explain     where a bot's points went
   fleet health --session acme/shop         the latest session of a repository
+  fleet health --repository acme/shop      its quality, as the fleet counts it
   fleet health --json | jq .health.score";
 
 /// What `fleet health` is given.
 #[derive(Args)]
 pub(crate) struct Health {
     /// Of this bot
-    #[arg(long, short = 'b', conflicts_with_all = ["tier", "session"])]
+    #[arg(long, short = 'b', conflicts_with_all = ["tier", "session", "repository"])]
     bot: Option<BotId>,
     /// Of this tier, with its bots
-    #[arg(long, conflicts_with = "session")]
+    #[arg(long, conflicts_with_all = ["session", "repository"])]
     tier: Option<Tier>,
     /// Of this session: an id, a repository or `latest`
-    #[arg(long)]
+    #[arg(long, conflicts_with = "repository")]
     session: Option<String>,
-    /// List the parts of every score: value, weight, points lost and why
+    /// Of this repository: the quality of its latest session of which one is known
+    #[arg(long, short = 'r', value_name = "NAME")]
+    repository: Option<Repository>,
+    /// List the parts of every score (value, weight, points lost and why) and how it is worked out
     #[arg(long)]
     explain: bool,
     #[command(flatten)]
@@ -46,34 +52,113 @@ pub(crate) struct Health {
 
 impl Health {
     pub(crate) async fn run(self) -> Result<(), Stop> {
-        let reader = self.asking.reader()?;
-        let explain = self.explain;
         if let Some(bot) = &self.bot {
-            let answer = reader.bot_health(bot).await?;
-            let shown = |look: &Look| Page::new(look, explain).of(&format!("bot {bot}"), &answer);
-            return self.asking.show(&answer, shown);
+            return self.bot(bot).await;
         }
         if let Some(tier) = self.tier {
-            let answer = reader.tier_health(tier).await?;
-            let shown = |look: &Look| Page::new(look, explain).of(&format!("tier {tier}"), &answer);
-            return self.asking.show(&answer, shown);
+            return self.tier(tier).await;
         }
         if let Some(session) = &self.session {
-            let session = choice::session(&*reader, Some(session)).await?;
-            let answer = reader.session_health(&session).await?;
-            let shown = |look: &Look| Page::new(look, explain).session(&answer);
+            return self.session(session).await;
+        }
+        if let Some(repository) = &self.repository {
+            return self.repository(repository).await;
+        }
+        let reader = self.asking.reader()?;
+        if self.explain {
+            let answer = reader.explained_health().await?;
+            let how = answer.explanation.as_ref().map(of_fleet);
+            let shown = |look: &Look| Page::new(look, how).fleet(&answer.health);
             return self.asking.show(&answer, shown);
         }
         let answer = reader.health().await?;
-        let shown = |look: &Look| Page::new(look, explain).fleet(&answer);
+        let shown = |look: &Look| fleet(&answer, look);
+        self.asking.show(&answer, shown)
+    }
+
+    async fn bot(&self, bot: &BotId) -> Result<(), Stop> {
+        let (reader, name) = (self.asking.reader()?, format!("bot {bot}"));
+        if self.explain {
+            let answer = reader.explained_bot(bot).await?;
+            let how = answer.explanation.as_ref().map(|how| one(&name, how));
+            let shown = |look: &Look| Page::new(look, how).of(&name, &answer.health);
+            return self.asking.show(&answer, shown);
+        }
+        let answer = reader.bot_health(bot).await?;
+        let shown = |look: &Look| Page::new(look, None).of(&name, &answer);
+        self.asking.show(&answer, shown)
+    }
+
+    async fn tier(&self, tier: Tier) -> Result<(), Stop> {
+        let (reader, name) = (self.asking.reader()?, format!("tier {tier}"));
+        if self.explain {
+            let answer = reader.explained_tier(tier).await?;
+            let how = answer.explanation.as_ref().map(|how| one(&name, how));
+            let shown = |look: &Look| Page::new(look, how).of(&name, &answer.health);
+            return self.asking.show(&answer, shown);
+        }
+        let answer = reader.tier_health(tier).await?;
+        let shown = |look: &Look| Page::new(look, None).of(&name, &answer);
+        self.asking.show(&answer, shown)
+    }
+
+    async fn session(&self, session: &str) -> Result<(), Stop> {
+        let reader = self.asking.reader()?;
+        let session = choice::session(&*reader, Some(session)).await?;
+        if self.explain {
+            let answer = reader.explained_session(&session).await?;
+            let how = answer.explanation.as_ref();
+            let how = how.map(|how| of_session(&answer.health, how));
+            let shown = |look: &Look| Page::new(look, how).session(&answer.health);
+            return self.asking.show(&answer, shown);
+        }
+        let answer = reader.session_health(&session).await?;
+        let shown = |look: &Look| Page::new(look, None).session(&answer);
+        self.asking.show(&answer, shown)
+    }
+
+    async fn repository(&self, repository: &Repository) -> Result<(), Stop> {
+        let reader = self.asking.reader()?;
+        let answer = reader.repository_health(repository, self.explain).await?;
+        let name = format!("repository {repository}");
+        let how = answer.explanation.as_ref().map(|how| one(&name, how));
+        let shown = |look: &Look| Page::new(look, how).repository(&name, &answer.health);
         self.asking.show(&answer, shown)
     }
 }
 
 /// The fleet's health as text, without the parts.
 pub(crate) fn fleet(fleet: &FleetHealth, look: &Look) -> String {
-    Page::new(look, false).fleet(fleet)
+    Page::new(look, None).fleet(fleet)
 }
+
+/// How scores were made, by the name they are shown under.
+type How = BTreeMap<String, Explanation>;
+
+fn one(name: &str, how: &Explanation) -> How {
+    [(name.to_owned(), how.clone())].into()
+}
+
+fn of_fleet(how: &FleetExplanation) -> How {
+    let tiers = how.tiers.iter();
+    let tiers = tiers.map(|(tier, how)| (format!("tier {tier}"), how.clone()));
+    let bots = how.bots.iter();
+    let bots = bots.map(|(bot, how)| (format!("bot {bot}"), how.clone()));
+    let fleet = std::iter::once(("fleet".to_owned(), how.fleet.clone()));
+    fleet.chain(tiers).chain(bots).collect()
+}
+
+fn of_session(session: &SessionHealth, how: &SessionExplanation) -> How {
+    [
+        (format!("session {}", session.session), how.health.clone()),
+        (EXECUTIONS.to_owned(), how.executions.clone()),
+        (QUALITY.to_owned(), how.quality.clone()),
+    ]
+    .into()
+}
+
+const EXECUTIONS: &str = "executions";
+const QUALITY: &str = "quality";
 
 const SCORES: [Column; 5] = [
     Column::new("OF").cut(12),
@@ -94,15 +179,15 @@ const PARTS: [Column; 5] = [
 /// Health as text: one score in full, others in a table, or each with its parts.
 struct Page<'a> {
     look: &'a Look,
-    explain: bool,
+    how: Option<How>,
     text: String,
 }
 
 impl<'a> Page<'a> {
-    fn new(look: &'a Look, explain: bool) -> Self {
+    fn new(look: &'a Look, how: Option<How>) -> Self {
         Self {
             look,
-            explain,
+            how,
             text: String::new(),
         }
     }
@@ -131,19 +216,29 @@ impl<'a> Page<'a> {
         let name = format!("session {}", session.session);
         self.head(&name, &session.health, session.stale);
         self.others(vec![
-            ("executions".to_owned(), &session.executions),
-            ("quality".to_owned(), &session.quality),
+            (EXECUTIONS.to_owned(), &session.executions),
+            (QUALITY.to_owned(), &session.quality),
         ]);
         self.text
     }
 
+    fn repository(mut self, name: &str, of: &RepositoryHealth) -> String {
+        self.head(name, &of.health, of.stale);
+        let git_ref = match of.git_ref.as_str() {
+            "" => String::new(),
+            git_ref => format!(" of {}", line(git_ref)),
+        };
+        let _ = writeln!(self.text, "  by session {}{git_ref}", of.session);
+        self.text
+    }
+
     /// A score with its reason.
-    fn head(&mut self, name: &str, health: &Scored, stale: bool) {
+    fn head(&mut self, name_of: &str, health: &Scored, stale: bool) {
         let status = self.look.paint(
             Tone::of_status(health.status),
             &format!("{} {}", score(health), health.status),
         );
-        let name = self.look.paint(Tone::Strong, name);
+        let name = self.look.paint(Tone::Strong, name_of);
         let known = health.coverage * 100.0;
         let _ = writeln!(self.text, "{name}  {status}  {known:.0} % known");
         if stale {
@@ -151,8 +246,19 @@ impl<'a> Page<'a> {
             let _ = writeln!(self.text, "  {}", self.look.paint(Tone::Bad, note));
         }
         let _ = writeln!(self.text, "  {}", plain(&health.reason));
-        if self.explain {
+        if self.how.is_some() {
             self.parts(health);
+            self.sum(name_of);
+        }
+    }
+
+    /// How the score called `name` is worked out by hand.
+    fn sum(&mut self, name: &str) {
+        let Some(how) = self.how.as_ref().and_then(|how| how.get(name)) else {
+            return;
+        };
+        for text in [&how.formula, &how.arithmetic, &how.status] {
+            let _ = writeln!(self.text, "  {}", plain(text));
         }
     }
 
@@ -160,7 +266,7 @@ impl<'a> Page<'a> {
         if others.is_empty() {
             return;
         }
-        if self.explain {
+        if self.how.is_some() {
             for (name, health) in others {
                 self.text.push('\n');
                 self.head(&name, health, false);
@@ -227,6 +333,7 @@ fn part(part: &Part) -> Vec<Cell> {
 
 #[cfg(test)]
 mod tests {
+    use fleet_coordinator::answer::Explain;
     use fleet_coordinator::health::Status;
 
     use super::*;
@@ -258,9 +365,12 @@ mod tests {
             bots: std::collections::BTreeMap::new(),
             stale: true,
         };
-        let text = Page::new(&Look::default(), true).of("bot gosec", &of);
+        let settings = fleet_coordinator::health::Settings::default();
+        let how = one("bot gosec", &of.explanation(&settings));
+        let text = Page::new(&Look::default(), Some(how)).of("bot gosec", &of);
+        let (table, sum) = text.split_at(text.find("  the mean of").unwrap());
         assert_eq!(
-            text,
+            table,
             "bot gosec  80.0 degraded  75 % known\n\
              \u{20} the store is away: this is what was known last\n\
              \u{20} because\n\
@@ -270,5 +380,9 @@ mod tests {
              \u{20} output     unknown   0.000   0.00  why output\\u{1b}[31m\n\
              \u{20} sum                  1.000  20.00  100 - 20.00 = 80.00\n"
         );
+        let lines: Vec<&str> = sum.lines().map(str::trim).collect();
+        assert_eq!(lines.len(), 3, "{sum}");
+        assert_eq!(lines[1], "75 x 0.8 + 100 x 0.2 = 80");
+        assert!(lines[2].contains("75 % of the weight is known"), "{sum}");
     }
 }

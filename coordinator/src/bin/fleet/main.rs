@@ -22,6 +22,8 @@ mod report;
 
 mod health;
 
+mod anomalies;
+
 mod bots;
 
 mod workers;
@@ -112,9 +114,12 @@ enum Command {
     /// Writes a session's findings as Markdown, JSON or HTML
     #[command(after_help = after(report::EXAMPLES))]
     Report(report::Report),
-    /// Shows how well the fleet, a tier, a bot or a session is, and why
+    /// Shows how well the fleet, a tier, a bot, a session or a repository is, and why
     #[command(after_help = after(health::EXAMPLES))]
     Health(health::Health),
+    /// Lists what is unlike what is usual: runs, silent bots, stuck workers, mixed versions
+    #[command(after_help = after(anomalies::EXAMPLES))]
+    Anomalies(anomalies::Anomalies),
     /// Lists the bots that take part
     #[command(after_help = after(bots::EXAMPLES))]
     Bots(bots::Bots),
@@ -164,6 +169,7 @@ impl Command {
             Self::Findings(findings) => end(findings.run().await),
             Self::Report(report) => end(report.run().await),
             Self::Health(health) => end(health.run().await),
+            Self::Anomalies(anomalies) => end(anomalies.run().await),
             Self::Bots(bots) => end(bots.run().await),
             Self::Workers(workers) => end(workers.run().await),
             Self::Watch(watch) => end(watch.run().await),

@@ -4,7 +4,7 @@ use fleet_worker_sdk::{ExecutionState, SessionId};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Level, Series, Verdict, WARM_UP, normality};
+use super::{Kind, Level, Series, Verdict, WARM_UP, WARNING, normality};
 use crate::model::Run;
 
 /// The longest gap between runs counts half after this long: one weekend is remembered until the
@@ -54,14 +54,14 @@ pub struct BotSeries {
     failed_in_row: u32,
     /// The longest gap between runs in seconds, fading.
     longest_gap: f64,
-    /// z of the latest complete run's duration, if there was something to compare it with.
-    duration_z: Option<f64>,
+    /// The latest complete run's duration, if there was something to compare it with.
+    latest_duration: Option<Judged>,
     /// The same of its findings.
-    findings_z: Option<f64>,
+    latest_findings: Option<Judged>,
 }
 
 /// One value of a run, judged.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Judged {
     /// What was judged.
     pub kind: Kind,
@@ -75,6 +75,21 @@ impl Judged {
     /// It in words, with what was expected.
     pub fn text(&self) -> String {
         self.kind.text(self.observed, &self.verdict)
+    }
+
+    /// Spreads from what was expected; 0 for zero findings alone, which are no anomaly.
+    fn distance(&self) -> f64 {
+        let clean = self.kind == Kind::Findings && self.observed <= 0.0;
+        if clean && self.verdict.level == Level::None {
+            0.0
+        } else {
+            self.verdict.z
+        }
+    }
+
+    /// How normal it was, 0-100: see [`normality`].
+    pub fn normality(&self) -> f64 {
+        normality(self.distance())
     }
 }
 
@@ -138,11 +153,8 @@ impl BotSeries {
             // load look like that.
             findings.verdict.level = Level::None;
         }
-        self.duration_z = warm(&duration.verdict);
-        self.findings_z = warm(&findings.verdict).map(|z| match findings.verdict.level {
-            Level::None if run.findings == 0 => 0.0,
-            _ => z,
-        });
+        self.latest_duration = warm(&duration);
+        self.latest_findings = warm(&findings);
         let mut judged = vec![duration, findings];
         let open = run.tally.total() - run.tally.suppressed;
         if open > 0 {
@@ -177,26 +189,38 @@ impl BotSeries {
         (judged.verdict.level > Level::None && judged.verdict.z > 0.0).then_some(judged)
     }
 
-    /// How normal the latest complete run's duration was, 0-100; none while that is being learned.
-    pub fn duration_normality(&self) -> Option<f64> {
-        self.duration_z.map(normality)
+    /// The latest complete run's duration, judged; none while what is usual is being learned.
+    pub fn duration(&self) -> Option<&Judged> {
+        self.latest_duration.as_ref()
     }
 
-    /// How normal the number of its findings was, 0-100; none while that is being learned. Zero
-    /// findings alone are normal.
-    pub fn output_normality(&self) -> Option<f64> {
-        self.findings_z.map(normality)
+    /// The number of its findings, judged; none while what is usual is being learned. Zero findings
+    /// alone are normal.
+    pub fn findings(&self) -> Option<&Judged> {
+        self.latest_findings.as_ref()
     }
 
     /// z of the latest complete run's duration; none while that is being learned.
     pub fn duration_z(&self) -> Option<f64> {
-        self.duration_z
+        self.duration().map(Judged::distance)
     }
 
-    /// z of the number of its findings, 0 for zero findings alone; none while that is being
-    /// learned.
-    pub fn findings_z(&self) -> Option<f64> {
-        self.findings_z
+    /// When a silence since the last run becomes unusual, if no run follows: what
+    /// [`silence`](Self::silence) has to be after. None before the first run and while gaps are
+    /// being learned.
+    pub fn silent_from(&self) -> Option<Timestamp> {
+        let last = self.last.as_ref()?;
+        if self.interval.samples() < WARM_UP {
+            return None;
+        }
+        let floor = Kind::Interval.floor(self.interval.level(), 0.0);
+        let unusual = self.interval.level() + WARNING * self.interval.spread(floor);
+        let seconds = unusual
+            .exp()
+            .max(LEAST_SILENCE)
+            .max(LONGER * self.longest_gap);
+        let wait = SignedDuration::try_from_secs_f64(seconds).ok()?;
+        last.ended.checked_add(wait).ok()
     }
 
     /// Runs that failed since the last one that did not.
@@ -215,8 +239,8 @@ fn seconds_between(from: Timestamp, to: Timestamp) -> f64 {
         .as_secs_f64()
 }
 
-fn warm(verdict: &Verdict) -> Option<f64> {
-    (verdict.samples >= WARM_UP).then_some(verdict.z)
+fn warm(judged: &Judged) -> Option<Judged> {
+    (judged.verdict.samples >= WARM_UP).then(|| judged.clone())
 }
 
 fn observe(series: &mut Series, kind: Kind, observed: f64, parts: f64) -> Judged {

@@ -101,7 +101,7 @@ fn zero_findings_are_unusual_only_with_something_else() {
     );
     let mut series = taught();
     series.fold(&[empty], end());
-    assert_eq!(series.output_normality(), Some(100.0));
+    assert_eq!(series.findings().map(Judged::normality), Some(100.0));
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn failures_are_unusual_from_the_third_in_a_row() {
         [None, None, Some(Level::Warning), Some(Level::Error)]
     );
     assert_eq!(
-        series.duration_normality(),
+        series.duration().map(Judged::normality),
         Some(100.0),
         "of the last complete run"
     );
@@ -148,6 +148,19 @@ fn silence_is_unusual_once_it_is_longer_than_any_before() {
         silent.text()
     );
     assert_eq!(BotSeries::default().silence(end()), None, "it never ran");
+}
+
+#[test]
+fn silence_begins_when_it_was_said_to() {
+    let series = taught();
+    let from = series.silent_from().unwrap();
+    let moment = SignedDuration::from_secs(1);
+    assert_eq!(series.silence(from - moment), None);
+    assert!(series.silence(from + moment).is_some());
+    let mut young = BotSeries::default();
+    young.fold(&(0..5).map(run).collect::<Vec<_>>(), end());
+    assert_eq!(young.silent_from(), None, "gaps are being learned");
+    assert_eq!(BotSeries::default().silent_from(), None);
 }
 
 #[test]
