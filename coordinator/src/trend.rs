@@ -202,7 +202,7 @@ mod tests {
             let rate = trends.success_rate.unwrap();
             prop_assert!((0.0..=1.0).contains(&rate));
             if let Some(took) = trends.duration_s {
-                let is_one = |value: f64| samples.iter().any(|s| s.complete && s.duration_ms as f64 / 1e3 == value);
+                let is_one = |value: f64| samples.iter().any(|s| s.complete && (s.duration_ms as f64 / 1e3 - value).abs() < 1e-9);
                 prop_assert!(is_one(took.median) && is_one(took.p95) && is_one(took.latest));
                 prop_assert!(took.median <= took.p95);
             }

@@ -152,8 +152,8 @@ impl Keys {
         self.control("series")
     }
 
-    /// ZSET: anomaly -> its time in milliseconds, the latest 256. Written by `fleet_advance` and
-    /// `fleet_note`; read by `fleet_anomalies`.
+    /// ZSET: anomaly -> its time in milliseconds, the latest 256. Written by `fleet_advance`,
+    /// `fleet_note` and `fleet_amend`; read by `fleet_anomalies`.
     pub fn anomalies(&self) -> String {
         self.control("anomalies")
     }

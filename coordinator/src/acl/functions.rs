@@ -124,6 +124,7 @@ pub const COORDINATOR: &[Function] = &[
     ),
     ("fleet_advance_1", KEEP_AND_LAST),
     ("fleet_note_1", &["hdel", "hset", "zadd", "zrange", "zrem"]),
+    ("fleet_amend_1", &["hget", "hset", "zadd"]),
     (
         "fleet_point_1",
         &["hget", "lindex", "lset", "ltrim", "rpush"],

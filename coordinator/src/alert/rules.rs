@@ -223,6 +223,13 @@ impl Rules<'_> {
     }
 
     fn silent(&self, bot: &Bot) -> Option<Observation> {
+        about(
+            bot,
+            self.without_runs(bot).or_else(|| self.without_beats(bot)),
+        )
+    }
+
+    fn without_runs(&self, bot: &Bot) -> Option<Observation> {
         let silence = self.facts.series.get(&bot.id)?.silence(self.facts.now)?;
         let text = || {
             let since = seconds(silence.observed);
@@ -233,10 +240,23 @@ impl Rules<'_> {
             )
         };
         let help = "Look at what starts it: a schedule, a pipeline, a worker. A bot that is no longer wanted can be silenced.";
-        about(
-            bot,
-            self.over(Name::BotSilent, silence.verdict.z, text, help),
-        )
+        self.over(Name::BotSilent, silence.verdict.z, text, help)
+    }
+
+    /// Workers that ceased to beat. From what is stored, since who has just begun to listen does not
+    /// know who is dead.
+    fn without_beats(&self, bot: &Bot) -> Option<Observation> {
+        let mut open = self.open(bot, anomaly::Kind::Silent);
+        let ceased = open.find(|anomaly| anomaly.z.is_none())?;
+        let text = || format!("{}: {}", bot.id, ceased.text);
+        let help = "Its processes were killed, lost their machine or cannot reach the fleet. It resolves when one of them beats or a later one ends in order.";
+        self.over(Name::BotSilent, distance(ceased), text, help)
+    }
+
+    /// What lasts about `bot`.
+    fn open(&self, bot: &Bot, kind: anomaly::Kind) -> impl Iterator<Item = &Anomaly> {
+        let of_bot = move |one: &&Anomaly| one.bot == bot.id && one.kind == kind && one.is_open();
+        self.facts.anomalies.iter().filter(of_bot)
     }
 
     fn stuck(&self, bot: &Bot) -> Option<Observation> {
@@ -265,15 +285,18 @@ impl Rules<'_> {
                 && self.facts.now.duration_since(anomaly.at) < self.settings.anomaly_for
                 && matches!(
                     anomaly.kind,
-                    anomaly::Kind::Findings
-                        | anomaly::Kind::ErrorShare
-                        | anomaly::Kind::VersionSkew
+                    anomaly::Kind::Findings | anomaly::Kind::ErrorShare
                 )
         };
         let found = self.facts.anomalies.iter().filter(recent);
+        let found = found.chain(self.open(bot, anomaly::Kind::VersionSkew));
         let seen = found.filter_map(|anomaly| {
             let text = || format!("{}: {}", bot.id, anomaly.text);
-            let help = "Something in the repository, the bot or its rules has changed. Compare the session with the one before.";
+            let help = if anomaly.kind == anomaly::Kind::VersionSkew {
+                "A rollout has stopped half way, or somebody runs an old worker. `fleet workers list` shows who runs what."
+            } else {
+                "Something in the repository, the bot or its rules has changed. Compare the session with the one before."
+            };
             self.over(Name::Anomaly, distance(anomaly), text, help)
         });
         let worst = seen.max_by(|a, b| {

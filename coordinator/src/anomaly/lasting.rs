@@ -6,6 +6,7 @@
 //! when: so however many look however often, a store that takes each identity once has it once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use fleet_worker_sdk::{Bot, BotId};
 use jiff::{SignedDuration, Timestamp};
@@ -17,9 +18,6 @@ use crate::model::Worker;
 use crate::series::kind::seconds;
 use crate::series::{BotSeries, Level};
 
-/// Stuck workers told of at once, of each bot: those that have been longest. What stops one often
-/// stops all, and 5,000 of the same would leave no room for anything else.
-const STUCK_A_BOT: usize = 8;
 /// Versions named in a text, and characters of each: a bot may call its version whatever it likes.
 const NAMED: usize = 4;
 const VERSION: usize = 40;
@@ -66,6 +64,12 @@ pub fn lasting(facts: &Facts<'_>) -> Vec<Anomaly> {
 }
 
 impl Facts<'_> {
+    /// Whether workers could be heard for long enough to know which of them are dead.
+    pub(super) fn can_tell_ends(&self) -> bool {
+        let heard = |since: Timestamp| self.now.duration_since(since) >= self.settings.dead_after;
+        self.heard_since.is_some_and(heard)
+    }
+
     /// No run follows the last for much longer than the gaps between them suggest.
     fn without_runs(&self, bot: &BotId) -> Option<Anomaly> {
         let series = self.series.get(bot)?;
@@ -124,7 +128,6 @@ impl Facts<'_> {
         let mut stuck: Vec<&Worker> = workers.to_vec();
         stuck.retain(|worker| is_stuck(worker, self.now, self.settings));
         stuck.sort_by(|a, b| (a.last_progress, &a.id).cmp(&(b.last_progress, &b.id)));
-        stuck.truncate(STUCK_A_BOT);
         let anomaly = |worker: &&Worker| {
             let (id, since) = (&worker.id, worker.last_progress);
             let held = match worker.sessions.len() {
@@ -180,7 +183,6 @@ impl Facts<'_> {
             id: format!("version_skew:{bot}:{hash:016x}"),
             observed: versions.len() as f64,
             expected: 1.0,
-            level: Level::Warning,
             ..self.over(Kind::VersionSkew, bot, together, limit, text)
         })
     }
@@ -207,6 +209,7 @@ impl Facts<'_> {
             samples: 0,
             level: Level::Error,
             text,
+            ended: None,
             at: since
                 .checked_add(limit)
                 .map_or(self.now, |at| at.min(self.now)),
@@ -231,7 +234,7 @@ fn named(versions: &BTreeMap<&str, (Timestamp, usize)>) -> String {
     });
     let mut text = shown.collect::<Vec<_>>().join(", ");
     if most_first.len() > NAMED {
-        text += &format!(" and {} more", most_first.len() - NAMED);
+        let _ = write!(text, " and {} more", most_first.len() - NAMED);
     }
     text
 }

@@ -6,6 +6,8 @@
 
 pub mod lasting;
 
+pub mod changes;
+
 use fleet_worker_sdk::{BotId, SessionId, WorkerId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::Run;
 use crate::series::{self, Judged, Level};
 
+pub use changes::{Changes, changes};
 pub use lasting::{Facts, lasting};
 
 /// What is unusual.
@@ -36,6 +39,11 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether it begins and ends; what is unusual about a run stays so.
+    pub const fn lasts(self) -> bool {
+        matches!(self, Self::Silent | Self::Stuck | Self::VersionSkew)
+    }
+
     /// The word in every format.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -94,6 +102,16 @@ pub struct Anomaly {
     pub text: String,
     /// When the run ended, or from when on it was unusual (the store's clock).
     pub at: Timestamp,
+    /// When what lasted was over (the store's clock); none while it lasts, and for a run's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Timestamp>,
+}
+
+impl Anomaly {
+    /// Whether it is about now, not about a run: it began, and has not ended.
+    pub fn is_open(&self) -> bool {
+        self.kind.lasts() && self.ended.is_none()
+    }
 }
 
 /// What is unusual about a run of `bot`.
@@ -122,5 +140,6 @@ fn of(kind: Kind, bot: &BotId, judged: &Judged, at: Timestamp) -> Anomaly {
         level: verdict.level,
         text: judged.text(),
         at,
+        ended: None,
     }
 }

@@ -148,8 +148,6 @@ pub struct Coordinator {
     rounds: Mutex<conserve::Rounds>,
     /// The last points of scores that this one has written.
     recorded: Mutex<observe::Recorded>,
-    /// What it has seen to last.
-    noted: Mutex<observe::Noted>,
     outage: Outage,
     /// Where compaction goes on.
     compaction: Mutex<compact::Walk>,
@@ -187,7 +185,6 @@ impl Coordinator {
             listed: Mutex::default(),
             rounds: Mutex::default(),
             recorded: Mutex::default(),
-            noted: Mutex::default(),
             resumed: std::sync::Mutex::default(),
             compaction: Mutex::default(),
             alarms: std::sync::Mutex::default(),

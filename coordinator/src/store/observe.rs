@@ -34,6 +34,9 @@ pub trait Observe: Read {
     ) -> Result<bool>;
     /// Stores anomalies, each identity once; answers how many were not there yet.
     async fn note(&self, found: &[Anomaly]) -> Result<u64>;
+    /// Stores anomalies in the place of those with their identities, where those still are kept;
+    /// answers how many are not as they were.
+    async fn amend(&self, changed: &[Anomaly]) -> Result<u64>;
     /// The latest anomalies, latest first.
     async fn anomalies(&self) -> Result<Vec<Anomaly>>;
     /// Takes a point of a score into its history, as [`Point::after`] says. A repository's is

@@ -12,6 +12,8 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use fleet_coordinator::maintain::{Coordinator, CoordinatorSettings};
+use fleet_coordinator::store::{OpenOptions, open};
 use serde_json::Value;
 
 use crate::support::RedisServer;
@@ -91,6 +93,12 @@ impl Site {
         let mut command = fleet_in(self.folder.path());
         command.env("FLEET_STORE", self.server.url());
         command
+    }
+
+    /// A coordinator of the fleet.
+    fn coordinator(&self) -> Coordinator {
+        let store = open(&self.server.url(), &OpenOptions::default());
+        Coordinator::new(store.unwrap(), CoordinatorSettings::default())
     }
 
     #[track_caller]

@@ -7,6 +7,7 @@ use fleet_coordinator::client::{DirectReader, HttpReader, Reader, ReportQuery};
 use fleet_coordinator::conserve::Mismatch;
 use fleet_coordinator::health::Settings as HealthSettings;
 use fleet_coordinator::index::{Filter, PageQuery, Sort, Suppression};
+use fleet_coordinator::maintain::{Coordinator, CoordinatorSettings};
 use fleet_coordinator::report::Format;
 use fleet_coordinator::store::memory::MemoryStore;
 use fleet_coordinator::store::{SessionQuery, SharedStore};
@@ -22,6 +23,7 @@ use futures_util::TryStreamExt;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::observed::unusual;
 use crate::support::varied;
 
 /// One fleet, read both ways.
@@ -198,6 +200,69 @@ async fn both_ways_give_the_same_health() {
     let json = |health| still(serde_json::to_value(health).unwrap());
     let (one, two) = (direct.health().await.unwrap(), http.health().await.unwrap());
     assert_eq!(json(one), json(two));
+}
+
+#[tokio::test]
+async fn both_ways_explain_the_same_and_find_the_same_unusual() {
+    let store: SharedStore = Arc::new(MemoryStore::new(Partitions::DEFAULT));
+    let Both {
+        direct,
+        http,
+        session,
+        ..
+    } = Both::over(Arc::clone(&store)).await;
+    let shop = "acme/shop".parse().unwrap();
+    for reader in [&direct as &dyn Reader, &http] {
+        let error = reader.repository_health(&shop, true).await.unwrap_err();
+        assert!(matches!(error, Error::NotFound { .. }), "{error}");
+    }
+    let coordinator = Coordinator::new(Arc::clone(&store), CoordinatorSettings::default());
+    coordinator.resync().await.unwrap();
+    for explain in [false, true] {
+        let both = (
+            direct.repository_health(&shop, explain).await,
+            http.repository_health(&shop, explain).await,
+        );
+        let health = same(both.0, both.1);
+        assert_eq!(health["session"], session.as_str());
+        assert_eq!(health["explanation"].is_object(), explain);
+    }
+    let both = (
+        direct.explained_session(&session).await,
+        http.explained_session(&session).await,
+    );
+    assert!(same(both.0, both.1)["explanation"]["quality"]["formula"].is_string());
+    let bot = "gosec".parse().unwrap();
+    let both = (
+        direct.explained_bot(&bot).await,
+        http.explained_bot(&bot).await,
+    );
+    assert!(same(both.0, both.1)["explanation"]["arithmetic"].is_string());
+    let tier = Tier::Engine;
+    let both = (
+        direct.explained_tier(tier).await,
+        http.explained_tier(tier).await,
+    );
+    assert_eq!(same(both.0, both.1)["explanation"]["subject"], "tier");
+    let json = |health| still(serde_json::to_value(health).unwrap());
+    let both = (
+        direct.explained_health().await.unwrap(),
+        http.explained_health().await.unwrap(),
+    );
+    assert_eq!(json(both.0), json(both.1));
+
+    store
+        .note(&[unusual("gosec"), unusual("trivy")])
+        .await
+        .unwrap();
+    let all = same(direct.anomalies(None).await, http.anomalies(None).await);
+    assert_eq!(all["anomalies"].as_array().unwrap().len(), 2);
+    let both = (
+        direct.anomalies(Some(&bot)).await,
+        http.anomalies(Some(&bot)).await,
+    );
+    let own = same(both.0, both.1);
+    assert_eq!(own["anomalies"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]

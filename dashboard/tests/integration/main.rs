@@ -11,6 +11,8 @@ mod support;
 
 mod api;
 
+mod observed;
+
 mod alerting;
 
 mod errors;

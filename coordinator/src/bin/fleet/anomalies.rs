@@ -15,7 +15,8 @@ use crate::table::{Cell, Column, Table};
 pub(crate) const EXAMPLES: &str = "\
 A run is compared with what its bot usually does: expected +- spread, and z, the distance in spreads.
 From 4 on it is a warning, from 6 an error. A bot that went silent, a worker that gets nothing done and
-versions that run side by side are here, too. Each is said once; the latest 256 are kept.
+versions that run side by side are here, too, and last until they are over. Each is said once; the
+latest 256 are kept.
 
 Examples:
   fleet anomalies                    of every bot, latest first
@@ -32,11 +33,12 @@ pub(crate) struct Anomalies {
     asking: Asking,
 }
 
-const COLUMNS: [Column; 5] = [
+const COLUMNS: [Column; 6] = [
     Column::new("SINCE"),
     Column::new("BOT").cut(12),
     Column::new("KIND"),
     Column::new("LEVEL"),
+    Column::new("STATE"),
     Column::new("WHAT").cut(30),
 ];
 
@@ -68,6 +70,16 @@ fn row(anomaly: &Anomaly, now: Timestamp) -> Vec<Cell> {
         anomaly.bot.as_str().into(),
         anomaly.kind.as_str().replace('_', " ").into(),
         Cell::toned(anomaly.level.as_str(), tone),
+        state(anomaly).into(),
         line(&anomaly.text).into(),
     ]
+}
+
+/// What is about a run is neither.
+fn state(anomaly: &Anomaly) -> &'static str {
+    match anomaly.ended {
+        Some(_) => "over",
+        None if anomaly.is_open() => "lasts",
+        None => "",
+    }
 }

@@ -63,6 +63,22 @@ impl Observed {
         fresh.len() as u64
     }
 
+    fn amend(&mut self, changed: &[Anomaly]) -> u64 {
+        let mut amended = 0;
+        for anomaly in changed {
+            let Some(stored) = self.anomalies.get_mut(&anomaly.id) else {
+                continue;
+            };
+            if stored != anomaly {
+                self.by_time.remove(&place(stored));
+                self.by_time.insert(place(anomaly));
+                stored.clone_from(anomaly);
+                amended += 1;
+            }
+        }
+        amended
+    }
+
     fn latest(&self) -> Vec<Anomaly> {
         let latest_first = self.by_time.iter().rev();
         latest_first
@@ -105,6 +121,7 @@ impl Observed {
         match entry {
             Entry::Series { bot, to } => drop(self.series.insert(bot, *to)),
             Entry::Anomalies { found } => drop(self.note(&found)),
+            Entry::Amended { changed } => drop(self.amend(&changed)),
             Entry::Point { scope, point } => drop(self.record(&scope.parse()?, &point)),
             Entry::History { scope, points } => {
                 self.histories
@@ -181,6 +198,17 @@ impl Observe for MemoryStore {
             self.log_anomalies(found);
         }
         Ok(fresh)
+    }
+
+    async fn amend(&self, changed: &[Anomaly]) -> Result<u64> {
+        let mut state = self.state();
+        let amended = state.observed.amend(changed);
+        if amended > 0 {
+            self.log(|| Entry::Amended {
+                changed: changed.to_vec(),
+            });
+        }
+        Ok(amended)
     }
 
     async fn anomalies(&self) -> Result<Vec<Anomaly>> {

@@ -84,6 +84,16 @@ impl Observe for RedisStore {
         self.link.call(&command).await
     }
 
+    async fn amend(&self, changed: &[Anomaly]) -> Result<u64> {
+        if changed.is_empty() {
+            return Ok(0);
+        }
+        let keys = [self.keys().anomalies(), self.keys().anomaly_bodies()];
+        let mut command = fcall("fleet_amend_1", &keys);
+        anomalies(&mut command, changed)?;
+        self.link.call(&command).await
+    }
+
     async fn anomalies(&self) -> Result<Vec<Anomaly>> {
         let keys = [self.keys().anomalies(), self.keys().anomaly_bodies()];
         let command = fcall_ro("fleet_anomalies_1", &keys);

@@ -3,6 +3,8 @@
 use std::io::Read as _;
 use std::process::Stdio;
 
+use fleet_coordinator::anomaly::{Anomaly, Kind};
+use fleet_coordinator::series::Level;
 use fleet_coordinator::store::{OpenOptions, open};
 use fleet_worker_sdk::{Beat, Command as Order, WorkerState};
 use serde_json::Value;
@@ -126,6 +128,113 @@ async fn health_is_explained_to_the_last_point() {
         .refused(1, "there is no bot `nobody`");
     site.fleet(&["health", "--bot", "a", "--tier", "engine"])
         .refused(64, "cannot be used with");
+}
+
+/// Every line `a x b + c x d = e` of a text, worked out: what stands on its left, and `e`.
+fn sums(text: &str) -> Vec<(f64, f64)> {
+    let number = |text: &str| text.trim().parse::<f64>().ok();
+    let sum = |line: &str| {
+        let (terms, result) = line.split_once(" = ")?;
+        let product = |term: &str| term.split(" x ").map(number).product::<Option<f64>>();
+        let terms: Option<f64> = terms.split(" + ").map(product).sum();
+        Some((terms?, number(result)?))
+    };
+    text.lines().filter_map(|line| sum(line.trim())).collect()
+}
+
+#[tokio::test]
+async fn every_score_can_be_worked_out_by_hand_from_what_is_printed() {
+    let site = Site::new().await;
+    site.push("acme/shop", "gosec", 6);
+    site.push("acme/till", "trivy", 40);
+    let text = site.fleet(&["health", "--explain"]).ok().out;
+    let sums = sums(&text);
+    // The fleet, one tier, two bots.
+    assert_eq!(sums.len(), 4, "{text}");
+    for (by_hand, printed) in sums {
+        assert!((by_hand - printed).abs() < 0.02, "{by_hand}: {text}");
+    }
+    let bot = site.fleet(&["health", "--bot", "gosec", "--explain"]).ok();
+    assert!(bot.out.contains("(0.5, 0.2, 0.15, 0.15)"), "{}", bot.out);
+    let json = site.fleet(&["health", "--bot", "gosec", "--explain", "--json"]);
+    let arithmetic = json.json()["explanation"]["arithmetic"].clone();
+    assert!(
+        bot.out.contains(arithmetic.as_str().unwrap()),
+        "{}",
+        bot.out
+    );
+}
+
+#[tokio::test]
+async fn a_repositorys_health_is_that_of_its_latest_scan() {
+    let site = Site::new().await;
+    site.push("acme/shop", "gosec", 6);
+    let asked = ["health", "--repository", "acme/shop"];
+    site.fleet(&asked).refused(1, "acme/shop");
+    let coordinator = site.coordinator();
+    coordinator.resync().await.unwrap();
+    let health = site.fleet(&[&asked[..], &["--json"]].concat()).json();
+    let session = site.fleet(&["sessions", "--json"]).json()["sessions"][0]["id"].clone();
+    assert_eq!(health["session"], session);
+    let text = site.fleet(&[&asked[..], &["--explain"]].concat()).ok().out;
+    let score = health["score"].as_f64().unwrap();
+    assert!(text.contains("100 x 50 / (50 + "), "{text}");
+    assert!(text.contains(&format!("= {score:.1}")), "{text}");
+    site.fleet(&["health", "-r", "acme/shop", "--bot", "gosec"])
+        .refused(64, "cannot be used with");
+}
+
+#[tokio::test]
+async fn anomalies_are_listed_latest_first_with_what_lasts_and_what_is_over() {
+    let site = Site::new().await;
+    let none = site.fleet(&["anomalies"]).ok().out;
+    assert_eq!(none, "nothing unusual was found\n");
+    let store = open(&site.server.url(), &OpenOptions::default()).unwrap();
+    let stuck = Anomaly {
+        id: "stuck:gosec:h:1:a:0".to_owned(),
+        kind: Kind::Stuck,
+        bot: bot("gosec"),
+        session: None,
+        worker: None,
+        observed: 700.0,
+        expected: 600.0,
+        spread: 0.0,
+        z: None,
+        samples: 0,
+        level: Level::Error,
+        text: "no progress\u{1b}[31m for 12 min".to_owned(),
+        at: stamp(30),
+        ended: None,
+    };
+    let over = Anomaly {
+        id: "silent:trivy:a:1".to_owned(),
+        kind: Kind::Silent,
+        bot: bot("trivy"),
+        at: stamp(20),
+        ended: Some(stamp(40)),
+        ..stuck.clone()
+    };
+    let run = Anomaly {
+        id: "findings:gosec:a:1".to_owned(),
+        kind: Kind::Findings,
+        level: Level::Warning,
+        at: stamp(10),
+        ..stuck.clone()
+    };
+    store.note(&[stuck, over, run]).await.unwrap();
+    let text = site.fleet(&["anomalies"]).ok().out;
+    let row = |n: usize| text.lines().nth(n).unwrap();
+    assert!(row(0).starts_with("SINCE"), "{text}");
+    assert!(row(1).contains("gosec  stuck     error    lasts"), "{text}");
+    assert!(row(2).contains("trivy  silent    error    over"), "{text}");
+    assert!(row(3).contains("gosec  findings  warning"), "{text}");
+    assert!(
+        text.contains("\\u{1b}[31m") && !text.contains('\u{1b}'),
+        "{text:?}"
+    );
+    let some = site.fleet(&["anomalies", "-b", "trivy", "--json"]).json();
+    assert_eq!(list(&some, "anomalies").count(), 1);
+    assert_eq!(some["anomalies"][0]["ended"], stamp(40).to_string());
 }
 
 #[tokio::test]

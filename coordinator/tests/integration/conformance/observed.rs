@@ -26,6 +26,7 @@ fn anomaly(number: i64) -> Anomaly {
         level: Level::Error,
         text: "findings 146, expected 102 +- 5 (z = 8.8, 121 samples)".to_owned(),
         at: stamp(number),
+        ended: None,
     }
 }
 
@@ -124,6 +125,33 @@ async fn an_anomaly_is_stored_once_and_the_latest_are_kept(store: &dyn Maintain)
     assert_eq!(store.anomalies().await.unwrap(), kept);
 }
 
+async fn an_anomaly_that_is_kept_can_be_amended(store: &dyn Maintain) {
+    let kept = [anomaly(1), anomaly(2), anomaly(3)];
+    store.note(&kept).await.unwrap();
+    let over = Anomaly {
+        ended: Some(stamp(70)),
+        ..anomaly(2)
+    };
+    let amend = async |changed: &[Anomaly]| store.amend(changed).await.unwrap();
+    assert_eq!(amend(&[]).await, 0);
+    assert_eq!(amend(&[over.clone(), anomaly(9)]).await, 1, "9 is not kept");
+    assert_eq!(amend(&[over.clone()]).await, 0, "another said the same");
+    assert_eq!(
+        store.anomalies().await.unwrap(),
+        [anomaly(3), over, anomaly(1)]
+    );
+    let again = Anomaly {
+        at: stamp(80),
+        ..anomaly(2)
+    };
+    assert_eq!(amend(std::slice::from_ref(&again)).await, 1);
+    assert_eq!(
+        store.anomalies().await.unwrap(),
+        [again, anomaly(3), anomaly(1)],
+        "it has moved to when it began again"
+    );
+}
+
 fn point(second: i64, score: f64) -> Point {
     Point {
         at: stamp(second),
@@ -214,6 +242,7 @@ on_every_store!(
     runs_are_read_from_a_time_on_in_order,
     a_series_is_advanced_from_where_it_is_only,
     an_anomaly_is_stored_once_and_the_latest_are_kept,
+    an_anomaly_that_is_kept_can_be_amended,
     a_history_takes_a_point_a_minute_and_one_an_hour,
     a_history_is_bounded,
     a_repositorys_history_is_written_for_its_speaker_only,

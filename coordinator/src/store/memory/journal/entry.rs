@@ -78,6 +78,8 @@ pub(crate) enum Entry {
     Series { bot: BotId, to: Box<BotSeries> },
     /// Anomalies were found.
     Anomalies { found: Vec<Anomaly> },
+    /// Anomalies ended, or began again.
+    Amended { changed: Vec<Anomaly> },
     /// A score was recorded.
     Point { scope: String, point: Point },
     /// Alerts, silences or deliveries changed.

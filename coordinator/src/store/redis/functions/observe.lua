@@ -43,6 +43,23 @@ local function note(keys, args)
   return keep(keys[1], keys[2], args, 1)
 end
 
+-- fleet_amend_1: stores anomalies in the place of those with their identities, where these are kept.
+-- KEYS: anomalies, anomaly bodies
+-- ARGV: id, milliseconds and JSON of each
+-- Answers how many are not as they were.
+local function amend(keys, args)
+  local count = 0
+  for i = 1, #args, 3 do
+    local stored = redis.call('HGET', keys[2], args[i])
+    if stored and stored ~= args[i + 2] then
+      redis.call('ZADD', keys[1], args[i + 1], args[i])
+      redis.call('HSET', keys[2], args[i], args[i + 2])
+      count = count + 1
+    end
+  end
+  return count
+end
+
 -- fleet_anomalies_1: the anomalies stored, at one moment.
 -- KEYS: anomalies, anomaly bodies
 -- Answers the JSON of each, latest first.
@@ -77,5 +94,6 @@ end
 
 redis.register_function{function_name = 'fleet_advance_1', callback = advance}
 redis.register_function{function_name = 'fleet_note_1', callback = note}
+redis.register_function{function_name = 'fleet_amend_1', callback = amend}
 redis.register_function{function_name = 'fleet_anomalies_1', callback = anomalies, flags = {'no-writes'}}
 redis.register_function{function_name = 'fleet_point_1', callback = point}
