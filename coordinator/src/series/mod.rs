@@ -156,4 +156,7 @@ pub fn normality(z: f64) -> f64 {
 }
 
 #[cfg(test)]
+mod detection;
+
+#[cfg(test)]
 mod tests;

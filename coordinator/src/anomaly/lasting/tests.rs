@@ -1,4 +1,4 @@
-use fleet_worker_sdk::{ExecutionState, SessionId, WorkerState};
+use fleet_worker_sdk::{ExecutionState, SessionId, WorkerId, WorkerState};
 
 use super::*;
 use crate::model::{Run, Tally};
@@ -71,7 +71,7 @@ fn those_stuck_longest_come_first() {
     workers[2].last_progress = at(300);
     let found = seen(&workers, Some(0), 1_000);
     let names = found.iter().filter_map(|a| a.worker.as_ref());
-    let names: Vec<_> = names.map(|id| id.as_str()).collect();
+    let names: Vec<_> = names.map(WorkerId::as_str).collect();
     assert_eq!(names, ["scan:h:1:b", "scan:h:1:c", "scan:h:1:a"]);
 }
 
