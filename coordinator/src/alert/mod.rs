@@ -70,3 +70,6 @@ pub fn step(
 
 #[cfg(test)]
 mod laws;
+
+#[cfg(test)]
+mod documented;

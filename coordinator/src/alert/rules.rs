@@ -346,8 +346,7 @@ impl Rules<'_> {
             1 => "the counts of 1 session do not agree".to_owned(),
             n => format!("the counts of {n} sessions do not agree"),
         };
-        let help =
-            "Each has the reason with it. Requeue or drop them: `fleet dead`, `fleet alert dead`.";
+        let help = "Each has the reason with it. Requeue or drop them: `fleet dead`, `fleet alert undelivered`.";
         let broken = "Findings were lost, counted twice or made up. `fleet conserve` names the sessions, `fleet conserve repair` makes them add up.";
         let letters = self.over(Name::DeadLetters, dead as f64, letters, help);
         let counts = self.over(Name::ConservationMismatch, wrong as f64, counts, broken);

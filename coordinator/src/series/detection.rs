@@ -15,7 +15,8 @@
 //! | false errors: neither at a slow run nor within 10 runs of a change | 0 |
 //! | false warnings: the same at 4 <= z < 6 | 6, one in 1,900 runs |
 //!
-//! Other seeds give 116 to 120 slow runs; the test leaves room for that, and none for false errors.
+//! Twenty other seeds give 80 changes of level found and 68 to 78 as errors, 116 to 120 slow runs, 3 to
+//! 14 false warnings and no false error; the test leaves room for as much.
 
 use fleet_worker_sdk::ExecutionState;
 use jiff::{SignedDuration, Timestamp};
@@ -63,7 +64,7 @@ fn made_up(random: &mut fastrand::Rng) -> (Vec<Run>, Faults) {
         ],
     };
     let mut level = 120.0;
-    let mut run = |number: usize| {
+    let mut run = |(hour, number): (i64, usize)| {
         if faults.levels.contains(&number) {
             level *= if random.bool() { 1.43 } else { 0.7 };
         }
@@ -81,13 +82,13 @@ fn made_up(random: &mut fastrand::Rng) -> (Vec<Run>, Faults) {
             attempt: 1,
             outcome: ExecutionState::Completed,
             partial: false,
-            ended: Timestamp::UNIX_EPOCH + SignedDuration::from_hours(number as i64),
+            ended: Timestamp::UNIX_EPOCH + SignedDuration::from_hours(hour),
             duration_ms: (seconds * 1_000.0) as u64,
             findings: findings.round() as u64,
             tally: Tally::default(),
         }
     };
-    ((0..RUNS).map(&mut run).collect(), faults)
+    ((0..).zip(0..RUNS).map(&mut run).collect(), faults)
 }
 
 impl Score {
@@ -136,5 +137,5 @@ fn what_is_unusual_is_found_and_little_else() {
     assert_eq!(found, 80, "{score:?}");
     assert!(errors >= 68 && score.slow >= 114, "{score:?}");
     assert_eq!(score.false_errors, 0, "{score:?}");
-    assert!(score.false_warnings <= 12, "{score:?}");
+    assert!(score.false_warnings <= 14, "{score:?}");
 }

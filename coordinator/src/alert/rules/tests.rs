@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use fleet_worker_sdk::WorkerState;
 use jiff::{SignedDuration, ToSpan};
 
 use super::*;
@@ -35,6 +36,9 @@ struct Fleet {
     backlog: Backlog,
     memory: Option<Memory>,
     dead: u64,
+    workers: Vec<Worker>,
+    anomalies: Vec<Anomaly>,
+    mismatched: u64,
 }
 
 impl Fleet {
@@ -46,6 +50,9 @@ impl Fleet {
             backlog: Backlog::default(),
             memory: None,
             dead: 0,
+            workers: Vec::new(),
+            anomalies: Vec::new(),
+            mismatched: 0,
         };
         for (name, fails) in bots {
             let bot = Bot::new(name).unwrap();
@@ -61,12 +68,12 @@ impl Fleet {
             bots: &self.bots,
             runs: &self.runs,
             series: &self.series,
-            workers: &[],
-            anomalies: &[],
+            workers: &self.workers,
+            anomalies: &self.anomalies,
             backlog: self.backlog,
             memory: self.memory,
             dead: self.dead,
-            mismatched: 0,
+            mismatched: self.mismatched,
             now: start() + 1.hour(),
             health: &health::Settings::default(),
         };
@@ -173,4 +180,111 @@ fn what_the_store_lacks_is_told_of() {
     };
     assert_eq!(away(14), None);
     assert_eq!(away(15).unwrap().labels.severity, Critical);
+}
+
+/// A worker that has made no progress since the start.
+fn stuck(bot: &str) -> Worker {
+    Worker {
+        id: format!("{bot}:h:1:a").parse().unwrap(),
+        bot: bot.parse().unwrap(),
+        version: "1".to_owned(),
+        host: "h".to_owned(),
+        pid: 1,
+        started: start(),
+        state: WorkerState::Running,
+        sessions: vec![run(0, false).session],
+        last_beat: start() + 1.hour(),
+        last_progress: start(),
+        command: None,
+    }
+}
+
+/// Something about `bot` that passed a fixed limit a while ago.
+fn unusual(kind: anomaly::Kind, bot: &str) -> Anomaly {
+    Anomaly {
+        id: format!("{}:{bot}", kind.as_str()),
+        kind,
+        bot: bot.parse().unwrap(),
+        session: None,
+        worker: None,
+        observed: 2.0,
+        expected: 1.0,
+        spread: 0.0,
+        z: None,
+        samples: 0,
+        level: Level::Error,
+        text: "more than there should be".to_owned(),
+        at: start() + 1.minutes(),
+        ended: None,
+    }
+}
+
+#[test]
+fn what_lasts_is_told_of_until_it_ends_and_a_run_for_a_while() {
+    use anomaly::Kind::{Findings, Silent, Stuck, VersionSkew};
+    let mut fleet = Fleet::of(&[("a", &[]), ("b", &[])]);
+    let mut told = |anomaly: Anomaly| {
+        fleet.anomalies = vec![anomaly];
+        let seen = fleet.seen(&AlertSettings::default());
+        seen.into_iter().map(|seen| seen.0).collect::<Vec<_>>()
+    };
+    let over = |kind| Anomaly {
+        ended: Some(start() + 50.minutes()),
+        ..unusual(kind, "b")
+    };
+    assert_eq!(told(unusual(Silent, "b")), [Name::BotSilent]);
+    assert_eq!(told(over(Silent)), []);
+    assert_eq!(told(unusual(VersionSkew, "b")), [Name::Anomaly]);
+    assert_eq!(told(over(VersionSkew)), []);
+    assert_eq!(told(unusual(Stuck, "b")), [], "workers say so themselves");
+    let run = |minutes: i64| Anomaly {
+        at: start() + minutes.minutes(),
+        ..unusual(Findings, "a")
+    };
+    assert_eq!(told(run(50)), [Name::Anomaly]);
+    assert_eq!(told(run(44)), [], "it is no news");
+}
+
+#[test]
+fn every_kind_is_raised_by_something() {
+    let mut fleet = Fleet::of(&[("a", &[true; 8]), ("slow", &[])]);
+    fleet.backlog.oldest = Duration::from_secs(60);
+    fleet.memory = Some(Memory {
+        used: 98,
+        limit: 100,
+    });
+    (fleet.dead, fleet.mismatched) = (1, 1);
+    fleet.workers = vec![stuck("a")];
+    fleet.anomalies = vec![
+        unusual(anomaly::Kind::Silent, "a"),
+        unusual(anomaly::Kind::VersionSkew, "a"),
+    ];
+    let long = Run {
+        duration_ms: 100_000,
+        ..run(1, false)
+    };
+    let known = fleet.runs.get_mut(&fleet.bots[1].id).unwrap();
+    known.push(long);
+    let settings = AlertSettings {
+        slow_after: Some(SignedDuration::from_secs(60)),
+        limits: [(
+            Name::TierDown,
+            super::super::settings::Limit {
+                critical: Some(0.5),
+                ..super::super::settings::Limit::of(Name::TierDown)
+            },
+        )]
+        .into(),
+        ..AlertSettings::default()
+    };
+    let mut raised: Vec<Name> = fleet
+        .seen(&settings)
+        .into_iter()
+        .map(|seen| seen.0)
+        .collect();
+    let away = unreachable("redis://x", Duration::from_secs(60), &settings);
+    raised.extend(away.map(|seen| seen.labels.alertname));
+    raised.sort_unstable();
+    let all = Name::ALL.iter().filter(|name| **name != Name::Test);
+    assert_eq!(raised, all.copied().collect::<Vec<_>>());
 }
