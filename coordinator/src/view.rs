@@ -19,7 +19,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use crate::health::{FleetExplanation, FleetHealth};
 pub(crate) use scores::fleet_with;
-pub use scores::{SessionExplanation, SessionHealth, compute_fleet, fleet_health, session_health};
+pub use scores::{
+    SessionExplanation, SessionHealth, compute_fleet, fleet_health, session_health, session_summary,
+};
 pub use stats::{CacheStats, OnLoad, Scope};
 
 use crate::health::Settings;

@@ -11,6 +11,8 @@ pub mod status;
 
 pub mod parts;
 
+pub mod weights;
+
 pub mod quality;
 
 pub mod bot;
@@ -27,6 +29,7 @@ pub use explain::{Explanation, Subject, explain};
 pub use fleet::{Alarms, FleetExplanation, FleetHealth};
 pub use settings::Settings;
 pub use status::{Firing, Status};
+pub use weights::Weights;
 
 /// A score that explains itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

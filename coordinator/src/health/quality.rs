@@ -6,6 +6,7 @@
 
 use fleet_worker_sdk::WeightClass;
 
+use super::weights::Weights;
 use super::{Health, Part, Settings, Status};
 use crate::model::Counts;
 
@@ -14,11 +15,7 @@ const NAMED: usize = 20;
 
 /// What `n` findings of one rule and class weigh.
 pub fn load(class: WeightClass, n: u64, settings: &Settings) -> f64 {
-    if n == 0 {
-        0.0
-    } else {
-        settings.weight(class) * (1.0 + (n as f64).log2())
-    }
+    Weights::of_rule(class, n).load(settings)
 }
 
 /// Q of a load.
@@ -28,15 +25,43 @@ pub fn score(load: f64, settings: &Settings) -> f64 {
 
 /// The whole load of a session.
 pub fn total_load(counts: &Counts, settings: &Settings) -> f64 {
-    counts
-        .by_rule
-        .iter()
-        .map(|((class, _), n)| load(*class, *n, settings))
-        .sum()
+    Weights::of(counts).load(settings)
+}
+
+/// The quality that findings of these weights make, without a breakdown: it costs the same however
+/// many there are.
+pub fn summary(weights: &Weights, previous: Option<Status>, settings: &Settings) -> Health {
+    let total = weights.load(settings);
+    let score = score(total, settings);
+    let status = Status::of(score, previous, settings);
+    let (rules, open) = weights
+        .weighing(settings)
+        .fold((0, 0), |(rules, open), (_, class)| {
+            (rules + class.rules, open + class.open)
+        });
+    let reason = if open == 0 {
+        format!("{status} at {score:.1}: no open findings of weight")
+    } else {
+        format!("{status} at {score:.1}: {open} open findings of {rules} rules weigh {total:.1}")
+    };
+    Health {
+        score: Some(score),
+        status,
+        band: status,
+        reason,
+        coverage: 1.0,
+        breakdown: Vec::new(),
+    }
 }
 
 /// The quality that `counts` make, explained rule by rule; the points lost are shared out by load.
 pub fn quality(counts: &Counts, previous: Option<Status>, settings: &Settings) -> Health {
+    let weights = Weights::of(counts);
+    let summary = summary(&weights, previous, settings);
+    let (total, lost) = (
+        weights.load(settings),
+        100.0 - summary.score.unwrap_or(100.0),
+    );
     let mut loads: Vec<(f64, WeightClass, &str, u64)> = counts
         .by_rule
         .iter()
@@ -47,9 +72,6 @@ pub fn quality(counts: &Counts, previous: Option<Status>, settings: &Settings) -
         b.0.total_cmp(&a.0)
             .then_with(|| (a.1, a.2).cmp(&(b.1, b.2)))
     });
-    let total: f64 = loads.iter().map(|(load, ..)| load).sum();
-    let score = score(total, settings);
-    let lost = 100.0 - score;
     let share = |load: f64| if total > 0.0 { load / total } else { 0.0 };
     let part = |name: String, load: f64, why: String| Part {
         part: name,
@@ -82,22 +104,8 @@ pub fn quality(counts: &Counts, previous: Option<Status>, settings: &Settings) -
             format!("{} more rules weigh {load:.1}", others.len()),
         ));
     }
-    let status = Status::of(score, previous, settings);
-    let open: u64 = loads.iter().map(|(.., n)| n).sum();
-    let reason = if open == 0 {
-        format!("{status} at {score:.1}: no open findings of weight")
-    } else {
-        format!(
-            "{status} at {score:.1}: {open} open findings of {} rules weigh {total:.1}",
-            loads.len()
-        )
-    };
     Health {
-        score: Some(score),
-        status,
-        band: status,
-        reason,
-        coverage: 1.0,
         breakdown,
+        ..summary
     }
 }

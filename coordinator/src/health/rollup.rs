@@ -6,7 +6,8 @@ use fleet_worker_sdk::{BotId, Execution, ExecutionState, Tier};
 
 use super::bot::SUCCESS;
 use super::parts::{Share, weigh};
-use super::quality::quality;
+use super::quality::{quality, summary};
+use super::weights::Weights;
 use super::{Firing, Health, Settings, Status};
 use crate::model::{Counts, Rollup};
 
@@ -45,6 +46,28 @@ pub fn session(
     previous: Option<Status>,
     settings: &Settings,
 ) -> SessionScores {
+    let quality = || quality(counts, None, settings);
+    halves(executions, quality, previous, settings)
+}
+
+/// As [`session`], with the quality not broken down: what a coordinator stores, at a cost that grows
+/// with bots only.
+pub fn session_summary(
+    executions: &[Execution],
+    weights: &Weights,
+    previous: Option<Status>,
+    settings: &Settings,
+) -> SessionScores {
+    let quality = || summary(weights, None, settings);
+    halves(executions, quality, previous, settings)
+}
+
+fn halves(
+    executions: &[Execution],
+    quality: impl FnOnce() -> Health,
+    previous: Option<Status>,
+    settings: &Settings,
+) -> SessionScores {
     let share = |execution: &Execution| {
         let (value, why) = value(execution);
         let reason = execution
@@ -55,11 +78,8 @@ pub fn session(
         Share::new(execution.bot.as_str(), value, 1.0, format!("{why}{reason}"))
     };
     let ran = weigh(executions.iter().map(share).collect(), None, settings);
-    let known = executions
-        .iter()
-        .any(|e| e.state == ExecutionState::Completed);
-    let quality = if known {
-        quality(counts, None, settings)
+    let quality = if analysed(executions) {
+        quality()
     } else {
         Health::unknown("no bot has completed its analysis")
     };
@@ -76,6 +96,13 @@ pub fn session(
         executions: ran,
         quality,
     }
+}
+
+/// Whether one of them has completed: before that nothing is known of the repository's quality, whatever
+/// was found.
+pub fn analysed(executions: &[Execution]) -> bool {
+    let completed = |execution: &Execution| execution.state == ExecutionState::Completed;
+    executions.iter().any(completed)
 }
 
 fn executions_failed(executions: &[Execution]) -> bool {

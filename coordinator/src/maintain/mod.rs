@@ -48,8 +48,8 @@ use crate::health::{Alarms, Settings, Status};
 use crate::lifecycle::Liveness;
 use crate::model::{Derived, Worker};
 use crate::retention::Keep;
-use crate::store::{SessionCursor, SharedStore};
-use crate::view::session_health;
+use crate::store::{Basis, SessionCursor, SharedStore};
+use crate::view::session_summary;
 use outage::Outage;
 
 /// What a coordinator is run with.
@@ -214,17 +214,17 @@ impl Coordinator {
     /// When the change was that a stored result now is of; none when the session kept changing.
     async fn compute(&self, session: &SessionId) -> Result<Option<Timestamp>> {
         for _ in 0..TRIES {
-            let (facts, speaker) = self.store.facts_and_speaker(session).await?;
-            let version = facts.session.version;
-            if facts
-                .session
-                .derived
-                .as_ref()
-                .is_some_and(|derived| derived.version == version)
-            {
-                return Ok(Some(facts.session.changed));
+            let Basis {
+                session: read,
+                weights,
+                speaker,
+            } = self.store.basis(session).await?;
+            let version = read.version;
+            let stored = read.derived.as_ref();
+            if stored.is_some_and(|derived| derived.version == version) {
+                return Ok(Some(read.changed));
             }
-            let scores = session_health(&facts, &self.settings.health);
+            let scores = session_summary(&read, &weights, &self.settings.health);
             // Two sessions of a repository computed at the same time may start from the same band
             // before; the one that speaks for it decides.
             let before = speaker.and_then(|speaker| speaker.band);
@@ -238,8 +238,8 @@ impl Coordinator {
             };
             if self.store.derive(session, &derived).await? {
                 self.counters.recomputed();
-                self.record_quality(&facts, &scores).await?;
-                return Ok(Some(facts.session.changed));
+                self.record_quality(&read, &scores).await?;
+                return Ok(Some(read.changed));
             }
             self.counters.refused();
         }

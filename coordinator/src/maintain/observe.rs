@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::Coordinator;
 use crate::anomaly::{self, Changes, changes, lasting, of_run};
 use crate::history::{Point, Scope, Take};
-use crate::model::SessionFacts;
+use crate::model::Session;
 use crate::series::BotSeries;
 use crate::view::{SessionHealth, fleet_health};
 
@@ -142,10 +142,9 @@ impl Coordinator {
     /// Keeps the quality that a session's findings give its repository, where it speaks for it.
     pub(super) async fn record_quality(
         &self,
-        facts: &SessionFacts,
+        session: &Session,
         scores: &SessionHealth,
     ) -> Result<()> {
-        let session = &facts.session;
         if session.state == SessionState::Open {
             // Half a scan says half of it.
             return Ok(());

@@ -31,7 +31,7 @@ pub use compact::{Compact, Compacted};
 pub use conserve::Conserve;
 pub use observe::{MAX_ANOMALIES, Observe};
 pub use operate::Operate;
-pub use standing::{Kept, Speaker, Standing};
+pub use standing::{Basis, Kept, Speaker, Standing};
 
 /// Runs kept of a bot, over all partitions about 16 times as many in Redis: only the latest are read.
 pub const MAX_RUNS: usize = 256;

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use fleet_worker_sdk::{Repository, Result, SessionId, Version};
 
 use super::Read;
-use crate::health::{FleetHealth, Status};
-use crate::model::SessionFacts;
+use crate::health::{FleetHealth, Status, Weights};
+use crate::model::Session;
 
 /// The fleet's health, as stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +26,17 @@ pub struct Speaker {
     pub band: Option<Status>,
 }
 
+/// What a session's health, as it is stored, is made of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Basis {
+    /// The session.
+    pub session: Session,
+    /// What its findings weigh.
+    pub weights: Weights,
+    /// Who speaks for its repository; none while no quality of it is known.
+    pub speaker: Option<Speaker>,
+}
+
 /// Scores that outlive the moment: hysteresis needs the status before, and all dashboards of a
 /// fleet show the same one.
 #[async_trait]
@@ -37,13 +48,14 @@ pub trait Standing: Read {
     async fn keep(&self, from: Option<Version>, fleet: &FleetHealth) -> Result<Option<Version>>;
     /// Who speaks for a repository; none while no quality of it is known.
     async fn speaker(&self, repository: &Repository) -> Result<Option<Speaker>>;
-    /// A session's facts, and who speaks for its repository: in one step where the store can.
-    async fn facts_and_speaker(
-        &self,
-        session: &SessionId,
-    ) -> Result<(SessionFacts, Option<Speaker>)> {
+    /// What a session's health is made of, at one moment.
+    async fn basis(&self, session: &SessionId) -> Result<Basis> {
         let facts = self.facts(session).await?;
         let speaker = self.speaker(&facts.session.repository).await?;
-        Ok((facts, speaker))
+        Ok(Basis {
+            weights: Weights::of(&facts.counts),
+            session: facts.session,
+            speaker,
+        })
     }
 }

@@ -7,8 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::alert::alarms;
 use crate::health::fleet::{FleetFacts, Remembered, fleet};
-use crate::health::{Alarms, Explanation, FleetHealth, Health, Settings, Subject, explain, rollup};
-use crate::model::{SessionFacts, Worker};
+use crate::health::rollup::{self, SessionScores};
+use crate::health::{
+    Alarms, Explanation, FleetHealth, Health, Settings, Subject, Weights, explain,
+};
+use crate::model::{Session, SessionFacts, Worker};
 use crate::store::{Alerting, Observe, Standing};
 
 /// A session's health and its two halves.
@@ -55,6 +58,17 @@ pub fn session_health(facts: &SessionFacts, settings: &Settings) -> SessionHealt
     let session = &facts.session;
     let previous = session.derived.as_ref().map(|derived| derived.health.band);
     let scores = rollup::session(&session.executions, &facts.counts, previous, settings);
+    health_of(session, scores)
+}
+
+/// A session's health as it is stored: without the breakdown of its quality, and in all else the same.
+pub fn session_summary(session: &Session, weights: &Weights, settings: &Settings) -> SessionHealth {
+    let previous = session.derived.as_ref().map(|derived| derived.health.band);
+    let scores = rollup::session_summary(&session.executions, weights, previous, settings);
+    health_of(session, scores)
+}
+
+fn health_of(session: &Session, scores: SessionScores) -> SessionHealth {
     SessionHealth {
         session: session.id.clone(),
         version: session.version,

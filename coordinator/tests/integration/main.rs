@@ -17,6 +17,8 @@ mod kept;
 
 mod redis_store;
 
+mod weights;
+
 mod compaction;
 mod conserving;
 mod imports;

@@ -8,6 +8,8 @@
 
 mod push;
 
+mod metronome;
+
 mod visible;
 
 mod readers;
@@ -67,6 +69,10 @@ struct Push {
     /// Findings a second, each pushed and waited for alone; 0 for a flood.
     #[arg(long, default_value_t = 0)]
     rate: u64,
+    /// Another bot completes its analysis of each session first: quality is known then, and health
+    /// changes with every finding
+    #[arg(long)]
+    analysed: bool,
     /// Findings in a batch of a flood at most.
     #[arg(long, default_value_t = fleet_worker_sdk::worker::BATCH_FINDINGS)]
     batch: usize,

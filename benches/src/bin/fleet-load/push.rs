@@ -1,7 +1,6 @@
 //! Workers of the SDK that push: a flood, or a rate.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use fleet_benches::findings;
@@ -9,12 +8,12 @@ use fleet_worker_sdk::worker::{ActiveExecution, Fleet, Settings, Worker};
 use fleet_worker_sdk::{Bot, Finding, OpenSession, SessionId, wire};
 use hdrhistogram::Histogram;
 use tokio::sync::Mutex;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio::time::Instant;
 
 use crate::result::{Latency, Outcome, histogram, note};
 use crate::used::Reading;
 use crate::visible::{Sight, sessions_are_current, watch};
-use crate::{Push, readers, say};
+use crate::{Push, metronome, readers, say};
 
 /// One execution and the findings it is to push.
 struct Hand {
@@ -95,6 +94,9 @@ async fn prepare(fleet: &Fleet, push: &Push) -> (Vec<Hand>, f64) {
         let worker = fleet.worker(bot).await.unwrap();
         let repository = format!("load/part-{}", number % push.sessions);
         let open = OpenSession::new(repository).unwrap().run(run.clone());
+        if push.analysed && number < push.sessions {
+            analyse(fleet, open.clone()).await;
+        }
         let session = worker.open(open).await.unwrap();
         let rest = made.split_off(share.min(made.len()));
         let own = std::mem::replace(&mut made, rest);
@@ -107,6 +109,20 @@ async fn prepare(fleet: &Fleet, push: &Push) -> (Vec<Hand>, f64) {
     }
     say(&format!("{} findings are made", push.findings));
     (hands, body_bytes)
+}
+
+/// A bot that finds nothing looks at a session.
+async fn analyse(fleet: &Fleet, open: OpenSession) {
+    let bot = Bot::new("load-before").unwrap();
+    let worker = fleet.worker(bot).await.unwrap();
+    let session = worker.open(open).await.unwrap();
+    session
+        .start_over()
+        .await
+        .unwrap()
+        .complete()
+        .await
+        .unwrap();
 }
 
 async fn flood(hands: Vec<Hand>) -> (Histogram<u64>, Vec<Hand>) {
@@ -134,26 +150,22 @@ async fn at_rate(
     rate: u64,
     sight: Option<Arc<Mutex<Sight>>>,
 ) -> (Histogram<u64>, Vec<Hand>) {
-    let period = Duration::from_secs_f64(hands.len() as f64 / rate as f64);
-    let total = Arc::new(AtomicUsize::new(0));
-    let count = hands.len() as u32;
-    let tasks: Vec<_> = (0..)
+    let longest = hands.iter().map(|hand| hand.findings.len()).max();
+    let beats = metronome::start(hands.len(), longest.unwrap_or_default(), rate);
+    let tasks: Vec<_> = beats
+        .into_iter()
         .zip(hands)
-        .map(|(number, mut hand)| {
-            let (sight, total) = (sight.clone(), Arc::clone(&total));
+        .map(|(mut beats, mut hand)| {
+            let sight = sight.clone();
             tokio::spawn(async move {
-                sleep(period * number / count).await;
                 let mut times = histogram();
-                let mut ticks = interval(period);
-                ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
                 for finding in std::mem::take(&mut hand.findings) {
-                    let due = ticks.tick().await;
+                    let due = beats.recv().await.unwrap();
                     if let Some(sight) = &sight {
                         sight.lock().await.pushed(&hand.session, due);
                     }
                     hand.execution.push(finding).await.unwrap();
                     note(&mut times, due.elapsed());
-                    total.fetch_add(1, Relaxed);
                 }
                 (times, hand)
             })

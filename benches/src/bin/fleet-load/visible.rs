@@ -106,6 +106,13 @@ pub(crate) async fn watch(push: &Push, sessions: &[SessionId]) -> Option<Arc<Mut
             .insert(session.clone(), Pending::default());
     }
     let (mut socket, _) = connect_async(&address).await.unwrap();
+    // The first frame is everything, and comes when the server has waited for a resume: only from
+    // then on is the socket a picture of what is pushed.
+    let first = timeout(PATIENCE, socket.next()).await;
+    assert!(
+        matches!(first, Ok(Some(Ok(_)))),
+        "no first frame within a minute"
+    );
     let theirs = Arc::clone(&sight);
     tokio::spawn(async move {
         while let Some(Ok(message)) = socket.next().await {

@@ -10,6 +10,8 @@ mod conserve;
 
 mod alerts;
 
+mod facts;
+
 mod fold;
 
 mod backlog;

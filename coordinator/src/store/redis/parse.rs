@@ -10,6 +10,7 @@ use fleet_worker_sdk::{
 };
 use jiff::Timestamp;
 
+use crate::health::Weights;
 use crate::model::{Counts, Derived, Run, Session, Tally, Worker};
 
 /// A hash as Redis answers it.
@@ -69,6 +70,11 @@ fn tally(fields: &Fields) -> Result<Tally> {
         *tally.of_mut(severity) = count_of(fields, &format!("t:{severity}"))?;
     }
     Ok(tally)
+}
+
+/// Reads what a session's findings weigh; nothing where no push has kept it.
+pub(super) fn weights(fields: &Fields) -> Result<Weights> {
+    text(fields, "weights")?.parse()
 }
 
 /// Reads a session's counts. Maps are made from whole lists: sorted once, not inserted into.

@@ -22,9 +22,6 @@ const SCAN: usize = 200;
 /// Workers heard of within this time are listed.
 const WORKERS_SINCE: SignedDuration = SignedDuration::from_hours(24);
 
-/// Bytes of a packed fingerprint.
-const FINGERPRINT_BYTES: u64 = 16;
-
 /// In which order sessions are walked.
 #[derive(Clone, Copy)]
 pub(super) enum Order {
@@ -91,18 +88,6 @@ impl RedisStore {
         }
         found.truncate(limit);
         Ok(found)
-    }
-
-    /// The repository of a session, which never changes.
-    pub(super) async fn repository_of(&self, session: &SessionId) -> Result<Repository> {
-        if let Some(known) = self.repositories.get(session) {
-            return Ok(known);
-        }
-        let mut command = redis::cmd("HGET");
-        command.arg(self.keys().session(session)).arg("repo");
-        let repository: Option<String> = self.link.call(&command).await?;
-        let repository = repository.ok_or_else(|| Error::not_found("session", session))?;
-        Repository::new(repository).map_err(Error::protocol)
     }
 
     /// Reads sessions of one partition in one round trip; those dropped meanwhile are left out.
@@ -182,41 +167,6 @@ impl RedisStore {
     }
 }
 
-/// A session's fields, its counts, members of its index, bytes of its packed fingerprints.
-pub(super) type Facts = (parse::Fields, parse::Pairs, u64, u64);
-
-impl RedisStore {
-    /// Asks for a session's facts, at one moment: a transaction, not a function, for Lua would take
-    /// three times as long to pass hundreds of counts on as Redis takes to find them.
-    pub(super) fn ask_facts(&self, session: &SessionId) -> redis::Pipeline {
-        let keys = self.keys();
-        let mut commands = redis::pipe();
-        commands.atomic();
-        commands
-            .hgetall(keys.session(session))
-            .hgetall(keys.counts(session))
-            .zcard(keys.index(session))
-            .strlen(keys.packed(session));
-        commands
-    }
-
-    pub(super) fn read_facts(
-        &self,
-        session: &SessionId,
-        (fields, counts, indexed, packed): Facts,
-    ) -> Result<SessionFacts> {
-        let read = parse::session(session, &fields)?;
-        self.repositories
-            .insert(session.clone(), read.repository.clone());
-        Ok(SessionFacts {
-            session: read,
-            counts: parse::counts(counts)?,
-            // A torn packing is one member short, not as many as it should be.
-            indexed: indexed + packed / FINGERPRINT_BYTES,
-        })
-    }
-}
-
 #[async_trait]
 impl Read for RedisStore {
     async fn sessions(&self, query: &SessionQuery) -> Result<Vec<Session>> {
@@ -237,9 +187,7 @@ impl Read for RedisStore {
     }
 
     async fn facts(&self, session: &SessionId) -> Result<SessionFacts> {
-        let commands = self.ask_facts(session);
-        let answers = self.link.pipeline(&commands).await?;
-        self.read_facts(session, answers)
+        self.facts_of(session).await
     }
 
     async fn findings(&self, session: &SessionId) -> Result<Findings> {

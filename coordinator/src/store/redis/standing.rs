@@ -8,8 +8,7 @@ use fleet_worker_sdk::{Error, Repository, Result, SessionId, Version};
 
 use super::RedisStore;
 use crate::health::{FleetHealth, Status};
-use crate::model::SessionFacts;
-use crate::store::{Kept, Speaker, Standing};
+use crate::store::{Basis, Kept, Speaker, Standing};
 
 #[async_trait]
 impl Standing for RedisStore {
@@ -48,22 +47,12 @@ impl Standing for RedisStore {
         read_speaker(&fields)
     }
 
-    async fn facts_and_speaker(
-        &self,
-        session: &SessionId,
-    ) -> Result<(SessionFacts, Option<Speaker>)> {
-        let repository = self.repository_of(session).await?;
-        let mut commands = self.ask_facts(session);
-        let keys = self.keys();
-        commands.hgetall(keys.repository_quality(session.partition(), &repository));
-        let (fields, counts, indexed, packed, speaker): (_, _, _, _, HashMap<String, String>) =
-            self.link.pipeline(&commands).await?;
-        let facts = self.read_facts(session, (fields, counts, indexed, packed))?;
-        Ok((facts, read_speaker(&speaker)?))
+    async fn basis(&self, session: &SessionId) -> Result<Basis> {
+        self.basis_of(session).await
     }
 }
 
-fn read_speaker(fields: &HashMap<String, String>) -> Result<Option<Speaker>> {
+pub(super) fn read_speaker(fields: &HashMap<String, String>) -> Result<Option<Speaker>> {
     let Some(session) = fields.get("session") else {
         return Ok(None);
     };

@@ -1,5 +1,6 @@
 //! The invariant of every session.
 
+use fleet_coordinator::health::Weights;
 use fleet_coordinator::store::Maintain;
 use fleet_worker_sdk::SessionId;
 
@@ -18,6 +19,8 @@ pub(crate) async fn assert_whole(store: &dyn Maintain, session: &SessionId) {
     assert_eq!(by_category, open, "the sum of the categories' counts");
     let by_rule: u64 = facts.counts.by_rule.values().sum();
     assert_eq!(by_rule, open, "the sum of the rules' counts");
+    let basis = store.basis(session).await.unwrap();
+    assert_eq!(basis.weights, Weights::of(&facts.counts), "weights");
     let findings = store.findings(session).await.unwrap();
     let index = findings.read().await;
     let readable = index.len() as u64 + facts.session.quarantined;

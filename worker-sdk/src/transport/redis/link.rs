@@ -1,4 +1,4 @@
-//! The connections to a Redis fleet, and what its answers mean.
+//! The connections to a Redis fleet.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +13,7 @@ use tokio::sync::OnceCell;
 use super::address::Address;
 use super::circuit::Circuit;
 use super::connect::{CALL_TIMEOUT, Connection, Door};
+use super::meaning;
 use super::pool::{self, Lent, Pool};
 use super::rights::{self, Probe};
 use crate::error::{Error, Result};
@@ -150,15 +151,21 @@ impl RedisLink {
     /// # Errors
     /// As [`RedisLink::explain`]; [`Error::Protocol`] when the answer is not a `T`.
     pub async fn call<T: FromRedisValue>(&self, command: &Cmd) -> Result<T> {
-        let answer = match (self.ask(command).await?, &self.keeper) {
-            (Err(error), Some(keeper)) if is_missing_function(&error) => {
+        self.put_with_functions(Question::One(command)).await
+    }
+
+    /// Asks once more where the fleet's functions were not all there, when they are: after a
+    /// failover, or while software of an older version loads those that it knows.
+    async fn put_with_functions<T: FromRedisValue>(&self, question: Question<'_>) -> Result<T> {
+        let answer = match (self.put(question).await?, &self.keeper) {
+            (Err(error), Some(keeper)) if meaning::lacks_function(&error) => {
                 tracing::warn!("the fleet's functions were not loaded; loading them");
                 match self.load(keeper).await {
                     // This user may not load them: what it waits for is a coordinator.
                     Err(Error::Incompatible { .. }) => return Err(self.explain(&error)),
                     loaded => loaded?,
                 }
-                self.ask(command).await?
+                self.put(question).await?
             }
             (answer, _) => answer,
         };
@@ -243,8 +250,7 @@ impl RedisLink {
     /// # Errors
     /// As [`RedisLink::call`], of the first that fails.
     pub async fn pipeline<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T> {
-        let answer = self.put(Question::Several(commands)).await?;
-        answer.map_err(|error| self.explain(&error))
+        self.put_with_functions(Question::Several(commands)).await
     }
 
     /// A connection of its own, for reads that block up to `block`.
@@ -349,7 +355,7 @@ impl RedisLink {
 
     /// What a Redis error means to a caller. A refusal to write is [kept](RedisLink::refusal).
     pub fn explain(&self, error: &RedisError) -> Error {
-        let explained = self.meaning(error);
+        let explained = meaning::of(error, &self.address);
         let read_only = error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly);
         if read_only || matches!(explained, Error::Full { .. }) {
             let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
@@ -357,64 +363,6 @@ impl RedisLink {
         }
         explained
     }
-
-    fn meaning(&self, error: &RedisError) -> Error {
-        let detail = error.detail().unwrap_or_default();
-        match error.kind() {
-            ErrorKind::Extension => self.explain_code(error.code().unwrap_or_default(), detail),
-            ErrorKind::AuthenticationFailed => Error::Incompatible {
-                why: format!("{} refused user or password", self.address),
-            },
-            ErrorKind::Server(ServerErrorKind::NoPerm) => Error::Incompatible {
-                why: format!("the Redis user may not do this: {detail}"),
-            },
-            _ if is_missing_function(error) => self.unavailable(
-                "the fleet's functions are not loaded; start a coordinator or a dashboard on it",
-            ),
-            ErrorKind::Server(ServerErrorKind::ResponseError) | ErrorKind::UnexpectedReturnType => {
-                Error::protocol(error)
-            }
-            // `ErrorKind::Parse` among them: a reply that was cut in the middle.
-            _ => self.unavailable(error),
-        }
-    }
-
-    fn explain_code(&self, code: &str, detail: &str) -> Error {
-        let (first, second) = detail.split_once('|').unwrap_or((detail, ""));
-        match code.strip_prefix("FLEET_").unwrap_or(code) {
-            "INVALID" => Error::invalid(first, second),
-            "NOTFOUND" => Error::not_found(first, second),
-            "CONFLICT" => Error::conflict(detail),
-            "GAP" => Error::Gap {
-                last: detail.trim().parse().unwrap_or_default(),
-            },
-            "RIGHTS" => Error::Incompatible {
-                why: detail.to_owned(),
-            },
-            "NOFLEET" => Error::Incompatible {
-                why: format!(
-                    "{detail}; start a coordinator or a dashboard on {} first",
-                    self.address
-                ),
-            },
-            "OOM" => Error::Full {
-                why: format!("Redis is at its memory limit ({detail})"),
-            },
-            "MISCONF" | "NOREPLICAS" => Error::Full {
-                why: detail.to_owned(),
-            },
-            _ => self.unavailable(format!("{code} {detail}")),
-        }
-    }
-}
-
-/// Redis has no error code for this; its text is all there is.
-fn is_missing_function(error: &RedisError) -> bool {
-    let response = error.kind() == ErrorKind::Server(ServerErrorKind::ResponseError);
-    response
-        && error
-            .detail()
-            .is_some_and(|detail| detail.contains("Function not found"))
 }
 
 #[cfg(test)]

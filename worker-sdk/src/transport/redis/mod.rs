@@ -8,6 +8,8 @@ mod circuit;
 
 mod pool;
 
+mod meaning;
+
 mod link;
 
 mod batch;

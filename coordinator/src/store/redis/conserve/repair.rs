@@ -13,6 +13,7 @@ use fleet_worker_sdk::{Error, Result, SessionId, Severity, wire};
 
 use super::account::{self, Numbers, tally_fields};
 use crate::conserve::{self, Account, Received, Repair, Sums};
+use crate::health::Weights;
 use crate::index::Index;
 use crate::model::{Counts, MAX_CATEGORIES, MAX_RULES, Tally};
 use crate::store::redis::fold::Apart;
@@ -79,6 +80,8 @@ struct Mended {
     gone: Vec<String>,
     /// Fields to set in it.
     set: Vec<(String, i64)>,
+    /// What its findings weigh, where its counters are made anew.
+    weights: Option<Weights>,
     /// Findings that the fleet's sums have too few.
     missing: i64,
 }
@@ -147,6 +150,7 @@ impl Mended {
             counts,
             gone,
             set,
+            weights: tally.as_ref().map(|(_, counts)| Weights::of(counts)),
         })
     }
 
@@ -213,6 +217,9 @@ impl Mended {
             .arg(&self.gone);
         for (field, value) in &self.set {
             command.arg(field).arg(*value);
+        }
+        if let Some(weights) = &self.weights {
+            command.arg("weights").arg(weights.to_string());
         }
         let put: u8 = link.call(&command).await?;
         Ok(put == 1)

@@ -42,14 +42,49 @@ local function spread(counts_key, fields)
   end
 end
 
--- Counts in `field`, or with the others when it would be one field too many.
+-- Counts in `field`, or with the others when it would be one field too many. Answers what is counted
+-- there now.
 local function count(counts_key, session_key, kind, field, by)
-  if redis.call('HINCRBY', counts_key, field, by) ~= tonumber(by) or not LIMITS[kind] then return end
+  local counted = redis.call('HINCRBY', counts_key, field, by)
+  if counted ~= tonumber(by) or not LIMITS[kind] then return counted end
   local name, limit, other = unpack(LIMITS[kind])
-  if redis.call('HINCRBY', session_key, name, 1) <= limit then return end
+  if redis.call('HINCRBY', session_key, name, 1) <= limit then return counted end
   redis.call('HDEL', counts_key, field)
   redis.call('HINCRBY', session_key, name, -1)
-  redis.call('HINCRBY', counts_key, other(field), by)
+  return redis.call('HINCRBY', counts_key, other(field), by)
+end
+
+-- What the findings of a session weigh, by class: rules, findings, and the sum over these rules of
+-- log2 of their findings, in billionths. Kept, so that health costs the same however many rules
+-- there are; as text, `class=rules/findings/logs` with spaces between.
+local function read_weights(text)
+  local weights = {}
+  for class, rules, open, logs in string.gmatch(text or '', '(%w+)=(%d+)/(%d+)/(%d+)') do
+    weights[class] = {tonumber(rules), tonumber(open), tonumber(logs)}
+  end
+  return weights
+end
+
+local function write_weights(weights)
+  local words = {}
+  for class, weight in pairs(weights) do
+    words[#words + 1] = class .. '=' .. int(weight[1]) .. '/' .. int(weight[2]) .. '/' .. int(weight[3])
+  end
+  return table.concat(words, ' ')
+end
+
+local function log2(n)
+  return n < 2 and 0 or math.floor(math.log(n) / math.log(2) * 1e9 + 0.5)
+end
+
+-- Adds `by` findings to a rule that has `counted` with them.
+local function weigh(weights, field, counted, by)
+  local class, before = string.match(field, '^w:([^:]*):'), counted - by
+  local weight = weights[class] or {0, 0, 0}
+  weights[class] = weight
+  if before == 0 then weight[1] = weight[1] + 1 end
+  weight[2] = weight[2] + by
+  weight[3] = weight[3] + log2(counted) - log2(before)
 end
 
 -- The findings of each field, or nil and what is wrong. Each finding has a severity and a bot.
@@ -181,7 +216,8 @@ local function push(keys, args)
   local fingerprints, tallies = read(args, n, fields, rules)
   if not fingerprints then return refuse('INVALID', 'batch|' .. tallies) end
   if not sequence or sequence < 1 then return refuse('INVALID', 'batch|its sequence is below 1') end
-  local stored = redis.call('HMGET', keys[1], 'version', 'x:' .. bot, 'total', 'compacted')
+  local stored = redis.call('HMGET', keys[1], 'version', 'x:' .. bot, 'total', 'compacted',
+    'weights')
   if not stored[1] then return refuse('NOTFOUND', 'session|' .. session) end
   local outcome, detail = sequence_of(keys[8], sequence)
   if outcome == 'again' then return {'again', detail} end
@@ -222,6 +258,7 @@ local function push(keys, args)
     redis.call('XADD', keys[2], '*', 'v', args[5], 'b', bot, 'n', new, 'f', bodies, 'a', args[9])
   end
   spread(keys[4], fields)
+  local weights, weighed = read_weights(stored[5]), false
   for i, by in ipairs(tallies) do
     local field = args[HEAD + i * FIELD - 1]
     local kind = string.sub(field, 1, 1)
@@ -230,9 +267,14 @@ local function push(keys, args)
     elseif kind == 't' then
       redis.call('HINCRBY', keys[1], field, by)
     else
-      count(keys[4], keys[1], kind, field, by)
+      local counted = count(keys[4], keys[1], kind, field, by)
+      if kind == 'w' then
+        weigh(weights, field, counted, tonumber(by))
+        weighed = true
+      end
     end
   end
+  if weighed then redis.call('HSET', keys[1], 'weights', write_weights(weights)) end
   for i = 1, rules do
     local at = HEAD + fields * FIELD + (i - 1) * RULE
     if redis.call('HLEN', keys[5]) < MAX_TEXTS then redis.call('HSETNX', keys[5], args[at + 1], args[at + 2]) end
