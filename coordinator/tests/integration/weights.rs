@@ -49,10 +49,10 @@ fn numbered(number: u32) -> Identified {
     let levels = [Level::Error, Level::Warning, Level::Note, Level::None];
     let level = levels[number as usize % levels.len()];
     let mut finding = Finding::new(format!("rule-{}", number % 37), "").level(level);
-    if number % 11 == 0 {
+    if number.is_multiple_of(11) {
         finding.security_severity = Some(9.5);
     }
-    if number % 13 == 0 {
+    if number.is_multiple_of(13) {
         finding.suppressions.push(Suppression::default());
     }
     Identified {
