@@ -15,6 +15,16 @@ pub const BAD_CONFIGURATION: u8 = 64;
 /// Something failed at start, or not everything could be finished at the end.
 pub const FAILED: u8 = 1;
 
+/// Has the system give this process memory in small pages; called first in `main`.
+///
+/// In pages of 2 MiB a process at rest holds 12 MB more than it needs, since each thread's part of
+/// the heap begins one; pushing 300,000 findings into a fleet in memory costs no more time without
+/// them. A system that refuses is left as it is: this saves memory and nothing else.
+pub fn use_small_pages() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
+}
+
 /// What the command line says; or the exit code, where it asked for help or cannot be read.
 ///
 /// # Errors

@@ -36,6 +36,7 @@ const NAME: &str = "fleet-dashboard";
 const DEMO_LOG: &str = "warn";
 
 fn main() -> ExitCode {
+    process::use_small_pages();
     let args: Args = match process::arguments() {
         Ok(args) => args,
         Err(code) => return code,

@@ -21,6 +21,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const NAME: &str = "fleet-coordinator";
 
 fn main() -> ExitCode {
+    process::use_small_pages();
     let args: Args = match process::arguments() {
         Ok(args) => args,
         Err(code) => return code,
