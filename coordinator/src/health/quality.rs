@@ -6,7 +6,7 @@
 
 use fleet_worker_sdk::WeightClass;
 
-use super::weights::Weights;
+use super::weights::{Weights, log2};
 use super::{Health, Part, Settings, Status};
 use crate::model::Counts;
 
@@ -15,7 +15,10 @@ const NAMED: usize = 20;
 
 /// What `n` findings of one rule and class weigh.
 pub fn load(class: WeightClass, n: u64, settings: &Settings) -> f64 {
-    Weights::of_rule(class, n).load(settings)
+    match n {
+        0 => 0.0,
+        n => settings.weight(class) * (1.0 + log2(n)),
+    }
 }
 
 /// Q of a load.

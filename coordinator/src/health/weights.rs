@@ -24,6 +24,11 @@ pub fn log2_billionths(n: u64) -> u64 {
     (log * PARTS + 0.5).floor() as u64
 }
 
+/// log2 n as it is added up: to a billionth.
+pub(super) fn log2(n: u64) -> f64 {
+    log2_billionths(n) as f64 / PARTS
+}
+
 /// The open findings of a weight class.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClassWeight {
@@ -53,13 +58,6 @@ impl Weights {
         for ((class, _), open) in &counts.by_rule {
             weights.add(*class, *open);
         }
-        weights
-    }
-
-    /// Of one rule with `open` findings.
-    pub fn of_rule(class: WeightClass, open: u64) -> Self {
-        let mut weights = Self::default();
-        weights.add(class, open);
         weights
     }
 
