@@ -4,6 +4,7 @@
 #   scripts/bench-fleet.sh run         the local benches: context, index, health
 #   scripts/bench-fleet.sh redis       the benches that need Redis
 #   scripts/bench-fleet.sh load        bots that push over Redis, at a rate and as a flood
+#   scripts/bench-fleet.sh scale       the same at growing sizes: findings, workers, people who look
 #   scripts/bench-fleet.sh report      report.md and report.html of all that was measured
 #   scripts/bench-fleet.sh compare A B two git revisions, each built in a worktree of its own
 #   scripts/bench-fleet.sh flamegraph  an SVG of where the time goes, by samply or perf
@@ -11,12 +12,13 @@
 #   scripts/bench-fleet.sh heaptrack   every allocation, by heaptrack
 #   scripts/bench-fleet.sh perf        processor counters, or times where there are none
 #   scripts/bench-fleet.sh watch       the local benches again whenever a file changes
-#   scripts/bench-fleet.sh all         run, redis, load, report
+#   scripts/bench-fleet.sh all         run, redis, load, scale, report
 #
 #   --quick             fewer samples
 #   --baseline NAME     keep what is measured under this name
 #   --compare NAME      compare with what was kept under this name
 #   --results DIR       where results go (benchmark-results)
+#   --server            flamegraph of coordinator and dashboard while bots push, not of a benchmark
 #   --bench FILTER      only benchmarks whose id contains this; for profiles health/full_health_check/1000
 #
 # A tool that is missing is installed where that needs no password, and otherwise named with the
@@ -50,12 +52,14 @@ filter=""
 baseline=""
 compared="base"
 results="benchmark-results"
+server=""
 while [ $# -gt 0 ]; do
     case "$1" in
     --quick) criterion+=(--quick); shift ;;
     --baseline) baseline="${2:?--baseline needs a name}"; shift 2 ;;
     --compare) compared="${2:?--compare needs a name}"; shift 2 ;;
     --results) results="${2:?--results needs a folder}"; case "$results" in /*) ;; *) results="$here/$results" ;; esac; shift 2 ;;
+    --server) server=1; shift ;;
     --bench) filter="${2:?--bench needs a filter}"; shift 2 ;;
     -h | --help) usage; exit 0 ;;
     -*) wrong "unknown option $1" ;;
@@ -93,11 +97,15 @@ report() {
 
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
-# A fleet on a Redis of its own: redis-server and a coordinator; sets `store` and `pids`.
+# A fleet on a Redis of its own: redis-server, a coordinator, a dashboard; sets `store`, `dashboard` and
+# `pids`. FLEET_PROFILE says how it is built.
 start_fleet() {
     need redis-server "apt-get install redis-server"
     need python3 "apt-get install python3"
-    cargo build --locked --quiet --profile bench -p fleet-coordinator -p fleet-benches --bins
+    local profile="${FLEET_PROFILE:-bench}" folder
+    folder="$([ "$profile" = bench ] && echo release || echo "$profile")"
+    cargo build --locked --quiet --profile "$profile" -p fleet-coordinator -p fleet-dashboard -p fleet-benches --bins
+    programs="$target/$folder"
     local port
     port="$(free_port)"
     redis-server --port "$port" --bind 127.0.0.1 --save "" --dir "$results" >"$results/redis-server.log" &
@@ -106,18 +114,69 @@ start_fleet() {
     store="redis://127.0.0.1:$port"
     for _ in $(seq 100); do redis-cli -p "$port" ping >/dev/null 2>&1 && break; sleep 0.05; done
     redis-cli -p "$port" ping >/dev/null || fail "redis-server does not answer; see $results/redis-server.log"
-    "$target/release/fleet-coordinator" --store "$store" >"$results/coordinator.log" 2>&1 &
-    children+=($!)
-    pids=(--process "redis-server=$redis" --process "coordinator=$!")
+    "$programs/fleet-coordinator" --store "$store" >"$results/coordinator.log" 2>&1 &
+    coordinator=$!
+    children+=("$coordinator")
+    port="$(free_port)"
+    dashboard="http://127.0.0.1:$port"
+    "$programs/fleet-dashboard" --store "$store" --listen "127.0.0.1:$port" \
+        --max-clients-per-address 10000 >"$results/dashboard.log" 2>&1 &
+    local shown=$!
+    children+=("$shown")
+    for _ in $(seq 200); do curl -fso /dev/null "$dashboard/readyz" 2>/dev/null && break; sleep 0.05; done
+    curl -fsSo /dev/null "$dashboard/readyz" || fail "the dashboard is not ready; see $results/dashboard.log"
+    pids=(--process "redis-server=$redis" --process "coordinator=$coordinator" --process "dashboard=$shown")
+}
+
+end_fleet() {
+    cleanup
+    children=()
+}
+
+is_quick() { case " ${criterion[*]:-} " in *" --quick "*) return 0 ;; *) return 1 ;; esac; }
+
+# push NAME OPTIONS...: a load, kept under its name.
+push() {
+    local name="$1"
+    shift
+    echo "== $name"
+    "$programs/fleet-load" push --store "$store" "${pids[@]}" --json "$results/load/$name.json" "$@"
 }
 
 load() {
     start_fleet
     mkdir -p "$results/load"
     local flood=1000000 alone=10000
-    case " ${criterion[*]:-} " in *" --quick "*) flood=100000 alone=2000 ;; esac
-    "$target/release/fleet-load" push --store "$store" --findings "$flood" "${pids[@]}" --json "$results/load/flood.json"
-    "$target/release/fleet-load" push --store "$store" --findings "$alone" --rate 1000 "${pids[@]}" --json "$results/load/rate.json"
+    if is_quick; then flood=100000 alone=2000; fi
+    push flood --findings "$flood"
+    end_fleet
+    start_fleet
+    push rate --findings "$alone" --rate 1000 --analysed --dashboard "$dashboard"
+    end_fleet
+}
+
+# Each size has a fleet of its own, so that none pays for what the one before left.
+scale() {
+    mkdir -p "$results/load"
+    rm -f "$results"/load/scale-*.json
+    local findings=(10000 100000 1000000) workers=(50 500 5000) people=(10 100 1000) few=200000
+    if is_quick; then findings=(1000 10000 100000) workers=(10 50 250) people=(1 10 100) few=20000; fi
+    local size
+    for size in "${findings[@]}"; do
+        start_fleet
+        push "scale-findings-$size" --findings "$size" --workers 4 --sessions 1
+        end_fleet
+    done
+    for size in "${workers[@]}"; do
+        start_fleet
+        push "scale-workers-$size" --findings "$few" --workers "$size" --sessions "$size"
+        end_fleet
+    done
+    for size in "${people[@]}"; do
+        start_fleet
+        push "scale-people-$size" --findings 2000 --rate 200 --analysed --dashboard "$dashboard" --ws-clients "$size"
+        end_fleet
+    done
 }
 
 # The executable of the local benches, with symbols, and the benchmark to profile.
@@ -134,14 +193,35 @@ for line in sys.stdin:
 
 flamegraph() {
     need perf "apt-get install linux-perf"
-    profiled
     if ! command -v inferno-flamegraph >/dev/null; then need inferno-flamegraph "cargo install --locked inferno"; fi
+    if [ -n "$server" ]; then
+        flamegraph_of_server
+        return
+    fi
+    profiled
     perf record --quiet --freq 997 --call-graph dwarf,16384 --output "$results/perf.data" -- \
         "$program" --bench --profile-time 5 "$filter" >/dev/null 2>&1 ||
         fail "perf may not record here; as root: sysctl kernel.perf_event_paranoid=1"
     perf script --input "$results/perf.data" 2>/dev/null | inferno-collapse-perf 2>/dev/null |
         inferno-flamegraph --title "$filter" >"$results/flamegraph.svg"
     echo "wrote $results/flamegraph.svg"
+}
+
+# Both processes as they run, while bots push a thousand findings a second.
+flamegraph_of_server() {
+    FLEET_PROFILE="${FLEET_PROFILE:-profiling}" start_fleet
+    mkdir -p "$results/load"
+    local watched
+    watched="$(printf '%s\n' "${pids[@]}" | sed -n 's/^\(coordinator\|dashboard\)=//p' | paste -sd,)"
+    perf record --quiet --freq 499 --call-graph dwarf,16384 --output "$results/perf.data" --pid "$watched" >/dev/null 2>&1 &
+    local recorder=$!
+    push flamegraph --findings 5000 --rate 1000 --analysed --dashboard "$dashboard"
+    kill -INT "$recorder" 2>/dev/null || fail "perf may not record here; as root: sysctl kernel.perf_event_paranoid=1"
+    wait "$recorder" || true
+    rm -f "$results/load/flamegraph.json"
+    perf script --input "$results/perf.data" 2>/dev/null | inferno-collapse-perf 2>/dev/null |
+        inferno-flamegraph --title "coordinator and dashboard at 1,000 findings a second" >"$results/flamegraph-server.svg"
+    echo "wrote $results/flamegraph-server.svg"
 }
 
 memory() {
@@ -200,6 +280,7 @@ case "$what" in
 run) local_benches ;;
 redis) redis_benches ;;
 load) load ;;
+scale) scale ;;
 report) report ;;
 compare) compare ;;
 flamegraph) flamegraph ;;
@@ -207,6 +288,6 @@ memory) memory ;;
 heaptrack) heaptrack_it ;;
 perf) perf_it ;;
 watch) need cargo-watch "cargo install --locked cargo-watch"; exec cargo watch -w coordinator -w worker-sdk -w benches -x "bench --locked -p fleet-benches --bench fleet_benchmarks -- --quick ${filter:-}" ;;
-all) local_benches; redis_benches; load; report ;;
+all) local_benches; redis_benches; load; scale; report ;;
 *) wrong "unknown command $what" ;;
 esac

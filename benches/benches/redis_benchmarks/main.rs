@@ -1,4 +1,4 @@
-//! What goes through Redis: pushes, the feed, opening sessions, health, imports.
+//! What goes through Redis: pushes, the feed, opening sessions, health, imports, and who looks.
 //!
 //! On the Redis that `FLEET_REDIS_URL` names, else in a container, else a redis-server process;
 //! with none of these nothing is measured.
@@ -19,6 +19,8 @@ mod pushing;
 mod reading;
 
 mod importing;
+
+mod watching;
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -72,5 +74,6 @@ fn main() {
     reading::open(&mut criterion, &bench);
     reading::health(&mut criterion, &bench);
     importing::import(&mut criterion, &bench);
+    watching::fan_out(&mut criterion, &bench);
     criterion.final_summary();
 }

@@ -6,6 +6,7 @@ use crate::Gathered;
 use crate::chart::{self, Line, time};
 use crate::growth::Series;
 use crate::markdown::{NOISE, target_cells};
+use crate::scale::{self, Scale};
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:68rem;margin:2rem auto;padding:0 1rem;color:#1b1f24;background:#fff}\
 table{border-collapse:collapse;width:100%}.share{white-space:nowrap}td,th{padding:.25rem .6rem;border-bottom:1px solid #d8dee4;text-align:left}\
@@ -29,6 +30,7 @@ pub(crate) fn write(gathered: &Gathered) -> String {
     growth(&mut out, &gathered.series);
     changes(&mut out, gathered);
     loads(&mut out, gathered);
+    growing(&mut out, gathered);
     out.push_str("</body></html>\n");
     out
 }
@@ -125,12 +127,37 @@ fn changes(out: &mut String, gathered: &Gathered) {
     out.push_str("</tbody></table>");
 }
 
+fn growing(out: &mut String, gathered: &Gathered) {
+    let all = Scale::of(&gathered.loads);
+    if all.is_empty() {
+        return;
+    }
+    let _ = write!(
+        out,
+        "<h2>Scale</h2><p>{}</p><table><thead><tr>",
+        scale::ABOUT
+    );
+    for column in scale::columns() {
+        let _ = write!(out, "<th>{}", escaped(column));
+    }
+    out.push_str("</tr></thead><tbody>");
+    for row in all.iter().flat_map(Scale::rows) {
+        out.push_str("<tr>");
+        for cell in row {
+            let _ = write!(out, "<td>{}", escaped(&cell));
+        }
+        out.push_str("</tr>");
+    }
+    out.push_str("</tbody></table>");
+}
+
 fn loads(out: &mut String, gathered: &Gathered) {
     if gathered.loads.is_empty() {
         return;
     }
     out.push_str("<h2>Under load</h2><div class=\"charts\">");
-    for load in &gathered.loads {
+    let alone = gathered.loads.iter();
+    for load in alone.filter(|load| !load.name.starts_with(scale::PREFIX)) {
         let kinds = [
             ("acknowledged", &load.acknowledged),
             ("visible", &load.visible),

@@ -1,5 +1,6 @@
 //! What `fleet-load push --json` wrote.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -23,6 +24,34 @@ pub(crate) struct Load {
     pub(crate) visible: Option<Latency>,
     #[serde(default)]
     pub(crate) read: Option<Latency>,
+    #[serde(default)]
+    used: BTreeMap<String, Used>,
+}
+
+/// What a process used.
+#[derive(Debug, Deserialize)]
+struct Used {
+    cpu_seconds: f64,
+    grown_bytes: i64,
+}
+
+impl Load {
+    /// Processor time a finding of the process whose name begins so, in microseconds.
+    pub(crate) fn cpu_us(&self, process: &str) -> Option<f64> {
+        let used = self.used_by(process)?;
+        Some(used.cpu_seconds * 1e6 / self.findings as f64)
+    }
+
+    /// Memory a finding that the process whose name begins so has taken, in bytes.
+    pub(crate) fn bytes(&self, process: &str) -> Option<f64> {
+        let used = self.used_by(process)?;
+        Some(used.grown_bytes as f64 / self.findings as f64)
+    }
+
+    fn used_by(&self, process: &str) -> Option<&Used> {
+        let named = self.used.iter().find(|(name, _)| name.starts_with(process));
+        named.map(|(_, used)| used)
+    }
 }
 
 /// A spread of times, in microseconds.

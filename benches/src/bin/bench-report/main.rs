@@ -10,6 +10,8 @@ mod targets;
 
 mod growth;
 
+mod scale;
+
 mod chart;
 
 mod markdown;

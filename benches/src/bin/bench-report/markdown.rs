@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::Gathered;
 use crate::chart::time;
 use crate::load::Latency;
+use crate::scale::{self, Scale};
 use crate::targets::{Goal, Held};
 
 /// Changes smaller than this are noise on a machine that does other things, too.
@@ -37,8 +38,23 @@ pub(crate) fn write(gathered: &Gathered) -> String {
     }
     changes(&mut out, gathered);
     loads(&mut out, gathered);
+    growing(&mut out, gathered);
     everything(&mut out, gathered);
     out
+}
+
+fn growing(out: &mut String, gathered: &Gathered) {
+    let all = Scale::of(&gathered.loads);
+    if all.is_empty() {
+        return;
+    }
+    let columns = scale::columns();
+    let _ = writeln!(out, "\n## Scale\n\n{}\n", scale::ABOUT);
+    let _ = writeln!(out, "| {} |", columns.join(" | "));
+    let _ = writeln!(out, "|---|{}", "---:|".repeat(columns.len() - 1));
+    for row in all.iter().flat_map(Scale::rows) {
+        let _ = writeln!(out, "| {} |", row.join(" | "));
+    }
 }
 
 fn end((size, ns): (f64, f64)) -> String {
