@@ -23,9 +23,12 @@ use crate::hand::Hand;
 /// Longest wait for a frame at all clients.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// WebSocket clients that read all they are sent, and count themselves when that holds a text.
+/// What a frame has to hold: part of a session's row, and the session.
+type Wanted = [String; 2];
+
+/// WebSocket clients that read all they are sent, and count themselves when that is what is wanted.
 struct Crowd {
-    text: watch::Sender<String>,
+    wanted: watch::Sender<Wanted>,
     seen: Arc<AtomicU64>,
     all: Arc<Notify>,
     size: u64,
@@ -33,9 +36,9 @@ struct Crowd {
 
 impl Crowd {
     async fn at(address: &str, size: u64) -> Self {
-        let (text, wanted) = watch::channel("\"type\":\"snapshot\"".to_owned());
+        let (to, wanted) = watch::channel(["snapshot".to_owned(), String::new()]);
         let crowd = Self {
-            text,
+            wanted: to,
             seen: Arc::default(),
             all: Arc::default(),
             size,
@@ -48,14 +51,14 @@ impl Crowd {
                 Arc::clone(&crowd.all),
             );
             tokio::spawn(async move {
-                let mut last = String::new();
+                let mut last = Wanted::default();
                 while let Some(Ok(message)) = socket.next().await {
                     let Ok(frame) = message.to_text() else {
                         continue;
                     };
-                    let text = wanted.borrow().clone();
-                    if text != last && frame.contains(&text) {
-                        last = text;
+                    let wanted = wanted.borrow().clone();
+                    if wanted != last && wanted.iter().all(|part| frame.contains(part)) {
+                        last = wanted;
                         if seen.fetch_add(1, Relaxed) + 1 == size {
                             all.notify_one();
                         }
@@ -67,10 +70,10 @@ impl Crowd {
         crowd
     }
 
-    /// From now on clients wait for a frame with `text`.
-    fn expect(&self, text: String) {
+    /// From now on clients wait for a frame with these.
+    fn expect(&self, wanted: Wanted) {
         self.seen.store(0, Relaxed);
-        self.text.send_replace(text);
+        self.wanted.send_replace(wanted);
     }
 
     async fn wait(&self) {
@@ -114,7 +117,8 @@ pub(crate) fn fan_out(c: &mut Criterion, bench: &Bench) {
                     coordinator.recompute(&hand.session).await.unwrap();
                     let mut taken = Duration::ZERO;
                     for (number, finding) in (1..=iterations).zip(stock.chunks(1)) {
-                        crowd.expect(format!("\"total\":{number},\"tally\""));
+                        let row = format!("\"total\":{number},\"tally\"");
+                        crowd.expect([row, hand.session.to_string()]);
                         let begun = Instant::now();
                         hand.push(finding).await;
                         coordinator.recompute(&hand.session).await.unwrap();
