@@ -14,6 +14,19 @@ files() {
     find . \( -name target -o -name .git -o -name node_modules \) -prune -o -type f -size -256k "$@" -print
 }
 
+# Told to stop, it has everything of this container stop, which says goodbye to the fleet, and ends with it.
+# A shell hears only while it waits, so whatever takes time is waited for.
+stop() {
+    trap '' TERM
+    kill -TERM 0
+    wait
+    exit 0
+}
+waiting() {
+    "$@" &
+    wait $!
+}
+
 case "$1" in
 markers) files | xargs -d '\n' grep -HnE '\b(TODO|FIXME|XXX)\b' -- /dev/null | finding marker note "a marker was left" ;;
 lines) files -name '*.rs' | xargs -d '\n' grep -HnE '^.{110,}' -- /dev/null | finding long-line note "the line is longer than 110 characters" ;;
@@ -21,24 +34,26 @@ shell) files -name '*.sh' | xargs -d '\n' grep -HnE '(^|[^\\])`' -- /dev/null | 
 # Ends soon after the command that runs it was killed, so that none piles up.
 wait) sleep "$((${EVERY:-60} + 5))" ;;
 work)
+    trap stop TERM
     # The run tells one round from the next: each is a session of its own, compared with the last.
     while :; do
         FLEET_RUN="$(date +%s)"
         export FLEET_RUN
         for bot in markers lines shell; do
-            fleet run --bot "$bot" --tier engine --jsonl - -- sh "$0" "$bot" > /dev/null || true
+            waiting fleet run --bot "$bot" --tier engine --jsonl - -- sh "$0" "$bot" > /dev/null || true
         done
-        sleep 60
+        waiting sleep 60
     done
     ;;
 victim)
+    trap stop TERM
     while :; do
         fleet run --bot victim -- sh "$0" wait &
         pid=$!
-        sleep "${EVERY:-60}"
+        waiting sleep "${EVERY:-60}"
         kill -KILL "$pid"
         wait "$pid" || true
-        sleep 15
+        waiting sleep 15
     done
     ;;
 *) echo "bots.sh: work or victim" >&2; exit 64 ;;
