@@ -33,7 +33,8 @@ clean() {
 trap clean EXIT
 podman network exists "$NETWORK" && fail "there is a network $NETWORK: another run, or what one left; podman network rm -f $NETWORK"
 podman network create "$NETWORK" >/dev/null
-# The network's own name server alone: podman adds this machine's, and musl takes whichever answers first.
+# The network's own name server alone. Podman lists this machine's beside it; musl, which `fleet` is linked
+# with, asks both at once and believes whichever answers first, though the other knows no pods.
 NAMES="$(podman network inspect "$NETWORK" | jq -r '.[0].subnets[0].gateway')"
 
 step "images"
