@@ -43,6 +43,7 @@ pub fn fleet_workers(count: usize, bots: usize) -> Vec<Worker> {
         id: WorkerId::new(format!("bot-{}:host:{number}:b", number % bots)).unwrap(),
         bot: bot_id(number % bots),
         version: "1.0.0".to_owned(),
+        sdk: String::new(),
         host: "host".to_owned(),
         pid: number as u32,
         started: Timestamp::UNIX_EPOCH,

@@ -147,6 +147,7 @@ mod tests {
             id: "hypatia:h:1:b".parse().unwrap(),
             bot: "hypatia".parse().unwrap(),
             version: String::new(),
+            sdk: String::new(),
             host: String::new(),
             pid: 1,
             started: at(0),

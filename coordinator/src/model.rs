@@ -188,6 +188,9 @@ pub struct Worker {
     pub bot: BotId,
     /// Version of the bot.
     pub version: String,
+    /// Version of the SDK that it was built with; empty when unknown.
+    #[serde(default)]
+    pub sdk: String,
     /// Host name.
     pub host: String,
     /// Process id.

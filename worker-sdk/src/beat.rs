@@ -48,6 +48,9 @@ pub struct Beat {
     /// Version of the bot.
     #[serde(default)]
     pub version: String,
+    /// Version of the SDK that the bot was built with; empty from one that does not say.
+    #[serde(default)]
+    pub sdk: String,
     /// Host name.
     #[serde(default)]
     pub host: String,

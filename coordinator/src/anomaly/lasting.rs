@@ -149,14 +149,22 @@ impl Facts<'_> {
         stuck.iter().map(anomaly).collect()
     }
 
-    /// Living workers have run several versions for longer than a rollout takes. Those that do not
-    /// say which they run are not counted.
+    /// Living workers have run several versions, of the bot or of its SDK, for longer than a rollout
+    /// takes. Those that do not say which they run are not counted.
     fn version_skew(&self, bot: &BotId, alive: &[&Worker]) -> Option<Anomaly> {
-        let mut versions: BTreeMap<&str, (Timestamp, usize)> = BTreeMap::new();
-        for worker in alive.iter().filter(|worker| !worker.version.is_empty()) {
-            let (began, count) = versions
-                .entry(&worker.version)
-                .or_insert((worker.started, 0));
+        let sdks = alive.iter().map(|worker| worker.sdk.as_str());
+        let sdks: BTreeSet<&str> = sdks.filter(|sdk| !sdk.is_empty()).collect();
+        let mut versions: BTreeMap<String, (Timestamp, usize)> = BTreeMap::new();
+        for worker in alive {
+            let version = match (worker.version.as_str(), worker.sdk.as_str()) {
+                (version, sdk) if sdk.is_empty() || sdks.len() < 2 => version.to_owned(),
+                ("", sdk) => format!("SDK {sdk}"),
+                (version, sdk) => format!("{version} with SDK {sdk}"),
+            };
+            if version.is_empty() {
+                continue;
+            }
+            let (began, count) = versions.entry(version).or_insert((worker.started, 0));
             *began = (*began).min(worker.started);
             *count += 1;
         }
@@ -176,8 +184,11 @@ impl Facts<'_> {
             seconds(limit.as_secs_f64()),
             named(&versions),
         );
-        let names: BTreeSet<&str> = versions.keys().copied().collect();
-        let which = names.into_iter().collect::<Vec<_>>().join("\n");
+        let which = versions
+            .keys()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join("\n");
         let hash = xxhash_rust::xxh3::xxh3_64(which.as_bytes());
         Some(Anomaly {
             id: format!("version_skew:{bot}:{hash:016x}"),
@@ -218,10 +229,10 @@ impl Facts<'_> {
 }
 
 /// Versions with how many workers run each, the most used first.
-fn named(versions: &BTreeMap<&str, (Timestamp, usize)>) -> String {
+fn named(versions: &BTreeMap<String, (Timestamp, usize)>) -> String {
     let mut most_first: Vec<(&str, usize)> = versions
         .iter()
-        .map(|(version, (_, count))| (*version, *count))
+        .map(|(version, (_, count))| (version.as_str(), *count))
         .collect();
     most_first.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
     let shown = most_first.iter().take(NAMED).map(|(version, count)| {

@@ -59,6 +59,7 @@ pub(super) fn worker(last_beat: Timestamp) -> Worker {
         id: "hypatia:h:1:b".parse().unwrap(),
         bot: bot_id("hypatia"),
         version: String::new(),
+        sdk: String::new(),
         host: String::new(),
         pid: 1,
         started: at(0),

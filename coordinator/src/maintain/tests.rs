@@ -147,6 +147,7 @@ fn beat(state: WorkerState) -> Beat {
         worker: "hypatia:h:1:b".parse().unwrap(),
         bot: "hypatia".parse().unwrap(),
         version: String::new(),
+        sdk: String::new(),
         host: String::new(),
         pid: 1,
         started: Timestamp::UNIX_EPOCH,

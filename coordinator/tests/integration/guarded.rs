@@ -172,6 +172,7 @@ fn beat() -> Beat {
         worker: worker("hypatia:h:1:a"),
         bot: bot("hypatia"),
         version: String::new(),
+        sdk: String::new(),
         host: String::new(),
         pid: 1,
         started: stamp(0),

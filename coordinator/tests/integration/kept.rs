@@ -99,6 +99,7 @@ fn beat(id: &str) -> Beat {
         worker: worker(id),
         bot: bot("a"),
         version: "1".to_owned(),
+        sdk: String::new(),
         host: "here".to_owned(),
         pid: 7,
         started: stamp(0),

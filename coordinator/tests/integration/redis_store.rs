@@ -41,6 +41,7 @@ fn beat(id: &str) -> Beat {
         worker: worker(id),
         bot: bot("hypatia"),
         version: String::new(),
+        sdk: String::new(),
         host: String::new(),
         pid: 1,
         started: stamp(0),

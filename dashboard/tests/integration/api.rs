@@ -95,6 +95,7 @@ async fn a_command_reaches_the_worker_with_its_next_beat() {
         worker: WorkerId::new("scan:host:1:0a").unwrap(),
         bot: "scan".parse().unwrap(),
         version: String::new(),
+        sdk: String::new(),
         host: "host".to_owned(),
         pid: 1,
         started: Timestamp::now(),

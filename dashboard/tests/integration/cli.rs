@@ -128,6 +128,11 @@ async fn both_ways_give_the_same_sessions_and_workers() {
     http.command(&worker, Command::Quiet).await.unwrap();
     let workers = same(direct.workers().await, http.workers().await);
     assert_eq!(workers["workers"][0]["command"], "quiet");
+    assert_eq!(
+        workers["workers"][0]["sdk"],
+        env!("CARGO_PKG_VERSION"),
+        "the workspace's, as the SDK's"
+    );
 }
 
 #[tokio::test]

@@ -34,6 +34,7 @@ async fn beat(site: &Site, worker: &str, bot: &str) -> Answer {
         worker: WorkerId::new(worker).unwrap(),
         bot: bot.parse().unwrap(),
         version: "1.2".to_owned(),
+        sdk: "0.9.1".to_owned(),
         host: HOSTILE.chars().take(40).collect(),
         pid: 7,
         started: Timestamp::UNIX_EPOCH,

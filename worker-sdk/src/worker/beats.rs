@@ -57,6 +57,7 @@ async fn beat(shared: &Shared, state: WorkerState) -> Result<BeatAnswer> {
         worker: shared.id.clone(),
         bot: shared.bot.id.clone(),
         version: shared.bot.version.clone(),
+        sdk: env!("CARGO_PKG_VERSION").to_owned(),
         host: shared.host.clone(),
         pid: std::process::id(),
         started: shared.started,

@@ -149,6 +149,7 @@ async fn beat_all(store: &SharedStore) {
         worker: worker.id,
         bot: worker.bot,
         version: worker.version,
+        sdk: String::new(),
         host: worker.host,
         pid: worker.pid,
         started: worker.started,

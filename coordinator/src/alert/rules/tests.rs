@@ -188,6 +188,7 @@ fn stuck(bot: &str) -> Worker {
         id: format!("{bot}:h:1:a").parse().unwrap(),
         bot: bot.parse().unwrap(),
         version: "1".to_owned(),
+        sdk: String::new(),
         host: "h".to_owned(),
         pid: 1,
         started: start(),

@@ -19,6 +19,7 @@ fn worker(name: &str, version: &str, beat: i64) -> Worker {
         id: format!("scan:h:1:{name}").parse().unwrap(),
         bot: "scan".parse().unwrap(),
         version: version.to_owned(),
+        sdk: String::new(),
         host: "h".to_owned(),
         pid: 1,
         started: at(0),
@@ -124,6 +125,32 @@ fn versions_side_by_side_are_unusual_once_a_rollout_is_over() {
     let mut unsaid = pair(1_900);
     unsaid[2].version.clear();
     assert_eq!(kinds(&seen(&unsaid, Some(0), 1_900)), []);
+}
+
+#[test]
+fn bots_of_one_version_may_differ_in_their_sdks() {
+    let of = |sdks: [&str; 2], version: &str| {
+        let pair = ["a", "b"].map(|name| worker(name, version, 1_900));
+        let mut pair = pair.into_iter().zip(sdks).map(|(mut worker, sdk)| {
+            worker.sessions.clear();
+            sdk.clone_into(&mut worker.sdk);
+            worker
+        });
+        let found = seen(
+            &[pair.next().unwrap(), pair.next().unwrap()],
+            Some(0),
+            1_900,
+        );
+        let texts = found.into_iter().map(|found| found.text);
+        texts.last().unwrap_or_default()
+    };
+    assert_eq!(of(["0.1.0", "0.1.0"], "2"), "");
+    assert_eq!(of(["0.1.0", ""], "2"), "", "one does not say");
+    let text = of(["0.1.0", "0.2.0"], "2");
+    let named = "2 with SDK 0.1.0 (1 worker), 2 with SDK 0.2.0 (1 worker)";
+    assert!(text.ends_with(named), "{text}");
+    let text = of(["0.1.0", "0.2.0"], "");
+    assert!(text.contains("SDK 0.1.0 (1 worker), SDK 0.2.0"), "{text}");
 }
 
 #[test]

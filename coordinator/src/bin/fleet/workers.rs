@@ -51,13 +51,14 @@ enum Action {
     },
 }
 
-const COLUMNS: [Column; 6] = [
+const COLUMNS: [Column; 7] = [
     Column::new("WORKER").cut(20),
     Column::new("STATE"),
     Column::new("LIVENESS"),
     Column::new("SESSIONS").right().rank(1),
     Column::new("LAST BEAT").rank(2),
     Column::new("VERSION").cut(6).rank(3),
+    Column::new("SDK").cut(6).rank(4),
 ];
 
 impl Workers {
@@ -130,6 +131,7 @@ fn row(seen: &WorkerView, now: Timestamp) -> Vec<Cell> {
         worker.sessions.len().to_string().into(),
         ago(worker.last_beat, now).into(),
         plain(&worker.version).into(),
+        plain(&worker.sdk).into(),
     ]
 }
 
@@ -166,6 +168,7 @@ mod tests {
                 id: WorkerId::new(id).unwrap(),
                 bot: "gosec".parse().unwrap(),
                 version: String::new(),
+                sdk: String::new(),
                 host: String::new(),
                 pid: 1,
                 started: Timestamp::UNIX_EPOCH,

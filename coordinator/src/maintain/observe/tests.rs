@@ -102,6 +102,7 @@ impl Hours {
             worker: format!("bot:h:1:{name}").parse().unwrap(),
             bot: "bot".parse().unwrap(),
             version: version.to_owned(),
+            sdk: String::new(),
             host: "h".to_owned(),
             pid: 1,
             started: Timestamp::from_second(1_700_000_000).unwrap(),

@@ -50,6 +50,7 @@ impl Timed {
             worker: WorkerId::new("a:h:1:x").unwrap(),
             bot: BotId::new("a").unwrap(),
             version: String::new(),
+            sdk: String::new(),
             host: String::new(),
             pid: 1,
             started: Timestamp::UNIX_EPOCH,

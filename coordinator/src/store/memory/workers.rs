@@ -50,6 +50,7 @@ impl Workers {
             id: beat.worker.clone(),
             bot: beat.bot.clone(),
             version: beat.version.clone(),
+            sdk: beat.sdk.clone(),
             host: beat.host.clone(),
             pid: beat.pid,
             started: beat.started,

@@ -114,6 +114,7 @@ pub(super) fn worker(fields: &Fields, last_beat: Timestamp) -> Result<Option<Wor
         id: beat.worker,
         bot: beat.bot,
         version: beat.version,
+        sdk: beat.sdk,
         host: beat.host,
         pid: beat.pid,
         started: beat.started,

@@ -268,6 +268,7 @@ async fn a_worker_is_told_by_a_part_of_its_id() {
         worker: worker("gosec:build-7:1:x"),
         bot: bot("gosec"),
         version: "1".to_owned(),
+        sdk: "0.9.1".to_owned(),
         host: "build-7".to_owned(),
         pid: 1,
         started: stamp(0),
@@ -278,6 +279,10 @@ async fn a_worker_is_told_by_a_part_of_its_id() {
     store.beat(&beat).await.unwrap();
     let listed = site.fleet(&["workers", "--json"]).json();
     assert_eq!(listed["workers"][0]["liveness"], "alive");
+    assert_eq!(listed["workers"][0]["sdk"], "0.9.1");
+    let table = site.fleet(&["workers"]).ok().out;
+    assert!(table.lines().next().unwrap().ends_with("SDK"), "{table}");
+    assert!(table.contains("0.9.1"), "{table}");
     let told = site.fleet(&["workers", "quiet", "build-7"]).ok().out;
     assert!(
         told.contains("gosec:build-7:1:x is told to quiet"),

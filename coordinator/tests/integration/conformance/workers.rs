@@ -14,6 +14,7 @@ fn beat(id: &str, state: WorkerState) -> Beat {
         worker: worker(id),
         bot: bot("a"),
         version: "1.2".to_owned(),
+        sdk: "0.9.1".to_owned(),
         host: "host-1".to_owned(),
         pid: 42,
         started: stamp(0),
@@ -42,6 +43,7 @@ async fn a_worker_is_listed_from_its_first_beat(store: &dyn Maintain) {
     assert_eq!(ids, ["a:h:1:x", "b:h:1:x"]);
     let seen = &workers[1];
     assert_eq!((&seen.bot, &*seen.version), (&second.bot, "1.2"));
+    assert_eq!(seen.sdk, "0.9.1");
     assert_eq!(
         (&*seen.host, seen.pid, seen.started),
         ("host-1", 42, stamp(0))

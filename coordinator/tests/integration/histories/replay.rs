@@ -175,6 +175,7 @@ impl Replay {
             worker: worker_of(worker),
             bot: bot_of(0),
             version: "1".to_owned(),
+            sdk: String::new(),
             host: "host".to_owned(),
             pid: u32::from(worker),
             started: stamp(i64::from(worker)),

@@ -53,6 +53,7 @@ impl Fleet {
             worker: WorkerId::new(worker).unwrap(),
             bot: worker.split(':').next().unwrap().parse().unwrap(),
             version: String::new(),
+            sdk: String::new(),
             host: String::new(),
             pid: 7,
             started: Timestamp::UNIX_EPOCH,
