@@ -3,6 +3,8 @@
 
 use askama::Template;
 use fleet_coordinator::health::Health;
+use fleet_coordinator::history::Scope;
+use fleet_coordinator::trend::{Sample, Trends};
 use fleet_worker_sdk::{Bot, BotId, Error};
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
@@ -12,6 +14,8 @@ use super::frame::{Frame, Place};
 use super::page;
 use super::runs::{self, Chart, RunShown};
 use super::show::HealthShown;
+use super::spark::Spark;
+use super::trends::TrendsShown;
 use super::words::{Count, cut};
 use super::workers::{self, WorkerShown};
 use crate::api::problem::Problem;
@@ -48,6 +52,8 @@ struct BotPage {
     before: Vec<String>,
     health: HealthShown,
     stale: bool,
+    spark: Option<Spark>,
+    trends: Option<TrendsShown>,
     chart: Option<Chart>,
     runs: Vec<RunShown>,
     workers: Vec<WorkerShown>,
@@ -73,6 +79,7 @@ async fn one(context: Context, bot: String, query: String) -> Result<BotPage, Pr
         .beating();
     let unknown = || Health::unknown("its health has not been computed yet");
     let latest = runs::latest(&runs).iter().rev();
+    let trends = Trends::of(runs.iter().filter_map(Sample::of_run));
     Ok(BotPage {
         id: asked.to_string(),
         version: cut(&bot.version, TEXT),
@@ -85,6 +92,8 @@ async fn one(context: Context, bot: String, query: String) -> Result<BotPage, Pr
         before: dependants(&asked, &bots),
         health: HealthShown::from(&seen.bots.get(&asked).cloned().unwrap_or_else(unknown)),
         stale: seen.stale,
+        spark: Spark::read(&context, &Scope::Bot(asked.clone())).await?,
+        trends: TrendsShown::of(&trends, frame.now),
         chart: Chart::of(&runs),
         runs: latest.map(|run| RunShown::new(run, frame.now)).collect(),
         workers: rows.into_iter().map(|(_, worker)| worker).collect(),

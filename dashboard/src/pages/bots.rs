@@ -1,6 +1,7 @@
 //! `GET /bots`: every registered bot, by tier in execution order, with its health and latest runs.
 
 use askama::Template;
+use fleet_coordinator::history::Scope;
 use fleet_coordinator::model::{Run, Worker};
 use fleet_coordinator::view::FleetHealth;
 use fleet_worker_sdk::{Bot, Tier, WorkerState};
@@ -14,6 +15,7 @@ use super::frame::{Frame, Place};
 use super::page;
 use super::runs::{Chart, RunShown};
 use super::show::{reason, status};
+use super::spark::Spark;
 use super::words::{Count, cut, number};
 use crate::api::problem::Problem;
 use crate::api::query::Query;
@@ -60,6 +62,8 @@ struct BotRow {
     status: &'static str,
     reason: String,
     workers: Count,
+    /// How its score went.
+    spark: Option<Spark>,
     chart: Option<Chart>,
     last: Option<RunShown>,
 }
@@ -72,11 +76,17 @@ async fn list(context: Context, query: String) -> Result<BotsPage, Problem> {
     let total = bots.len();
     bots.truncate(BOTS);
     let runs = try_join_all(bots.iter().map(|bot| context.store.runs(&bot.id))).await?;
+    let scopes: Vec<Scope> = bots.iter().map(|bot| Scope::Bot(bot.id.clone())).collect();
+    let sparks = try_join_all(scopes.iter().map(|scope| Spark::read(&context, scope))).await?;
     let frame = Frame::new(Place::Bots, true).hearing("fleet workers");
     let rows: Vec<(Tier, BotRow)> = bots
         .iter()
         .zip(&runs)
-        .map(|(bot, runs)| (bot.tier, row(bot, runs, &workers, &seen, frame.now)))
+        .zip(sparks)
+        .map(|((bot, runs), spark)| {
+            let row = row(bot, runs, &workers, &seen, frame.now);
+            (bot.tier, BotRow { spark, ..row })
+        })
         .collect();
     Ok(BotsPage {
         tiers: by_tier(rows),
@@ -103,6 +113,7 @@ fn row(bot: &Bot, runs: &[Run], workers: &[Worker], seen: &FleetHealth, now: Tim
             .map(|health| reason(health).to_owned())
             .unwrap_or_default(),
         workers: Count::of(at_work.count()),
+        spark: None,
         chart: Chart::of(runs),
         last: runs.last().map(|run| RunShown::new(run, now)),
     }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use askama::Template;
 use fleet_coordinator::answer::AlertList;
 use fleet_coordinator::health::Health;
+use fleet_coordinator::history::Scope;
 use fleet_coordinator::lifecycle::WorkerTally;
 use fleet_coordinator::model::Session;
 use fleet_coordinator::view::FleetHealth;
@@ -22,6 +23,7 @@ use super::frame::{Frame, Place};
 use super::listing::{self, Asked};
 use super::page;
 use super::show::{HealthShown, SessionShown, SeverityShown, severities, sum};
+use super::spark::Spark;
 use super::words::{Count, exact};
 use crate::api::problem::Problem;
 use crate::api::query::Query;
@@ -46,6 +48,8 @@ pub(crate) fn routes(context: &Context) -> BoxedFilter<(Response,)> {
 struct FleetPage {
     frame: Frame,
     health: HealthShown,
+    /// How its score went.
+    spark: Option<Spark>,
     /// When what is shown was known, where the store is away.
     stale: Option<String>,
     /// Alerts that fire and that nothing keeps quiet.
@@ -118,18 +122,20 @@ async fn fleet(
     let query = Query::parse(&query, &["repository", "state"])?;
     let asked = Asked::read(&query)?;
     let frame = Frame::new(Place::Fleet, true);
-    let (listed, seen, bots, mismatches, alerts) = tokio::try_join!(
+    let (listed, seen, bots, mismatches, alerts, spark) = tokio::try_join!(
         listing::list(&context, &query, &asked, SESSIONS),
         async { Ok(context.view.fleet().await?) },
         async { Ok(context.store.bots().await?) },
         async { Ok(context.store.mismatches().await?) },
         async { Ok(AlertList::read(&*context.store).await?) },
+        Spark::read(&context, &Scope::Fleet),
     )?;
     let latest = latest(&listed.sessions);
     let tally = sum(latest.iter().map(|session| &session.tally));
     let now = frame.now;
     Ok(FleetPage {
         health: HealthShown::from(&seen.health),
+        spark,
         stale: seen.stale.then(|| exact(seen.computed_at)),
         alerts: loud(&alerts),
         mismatched: mismatches.len() as u64,

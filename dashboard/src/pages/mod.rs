@@ -3,6 +3,7 @@
 //! - `GET /`: the fleet (see [`fleet`]).
 //! - `GET /sessions`: all sessions (see [`sessions`]).
 //! - `GET /sessions/{id}`: a session, its findings and each of them (see [`session`]).
+//! - `GET /repositories/{name}`: a repository's quality and trends (see [`repository`]).
 //! - `GET /bots`, `GET /bots/{id}`: bots with their runs (see [`bots`], [`bot`]).
 //! - `GET /workers`: workers with their life signs (see [`workers`]).
 //! - `GET /alerts`: alerts, silences and what was not delivered (see [`alerts`], [`silence`]).
@@ -23,11 +24,17 @@ pub(crate) mod listing;
 
 pub(crate) mod runs;
 
+pub(crate) mod spark;
+
+pub(crate) mod trends;
+
 pub(crate) mod fleet;
 
 pub(crate) mod sessions;
 
 pub(crate) mod session;
+
+pub(crate) mod repository;
 
 pub(crate) mod workers;
 
@@ -59,6 +66,8 @@ pub fn routes(context: &Context) -> BoxedFilter<(Response,)> {
         .or(sessions::routes(context))
         .unify()
         .or(session::routes(context))
+        .unify()
+        .or(repository::routes(context))
         .unify()
         .or(workers::routes(context))
         .unify()

@@ -84,6 +84,8 @@ fn page_of(link: &str) -> Option<String> {
     let path = link.strip_prefix("/api/v1/")?;
     if let Some(bot) = path.strip_prefix("health/bots/") {
         Some(format!("/bots/{bot}"))
+    } else if let Some(repository) = path.strip_prefix("health/repositories/") {
+        Some(format!("/repositories/{repository}"))
     } else if path == "bots" || path == "sessions" || path == "workers" {
         Some(format!("/{path}"))
     } else {

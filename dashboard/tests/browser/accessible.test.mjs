@@ -19,6 +19,7 @@ test("no page violates WCAG AA, in either theme, wide or narrow", async (t) => {
     "/workers",
     "/bots",
     "/bots/linter",
+    "/repositories/acme/shop",
     `/sessions/${session}`,
     `/sessions/${session}?severity=error`,
     `/sessions/${session}?text=nothing-like-it`,

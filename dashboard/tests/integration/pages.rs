@@ -115,6 +115,7 @@ async fn hostile_text_stays_text() {
         format!("/sessions/{session}?{encoded}=1"),
         format!("/sessions?repository={encoded}&state={encoded}"),
         format!("/bots/{encoded}"),
+        format!("/repositories/{encoded}"),
         format!("/workers?bot={encoded}"),
         "/bots".to_owned(),
         "/workers".to_owned(),

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use fleet_coordinator::health::Status;
+use fleet_coordinator::history::Point;
+use fleet_coordinator::maintain::{Coordinator, CoordinatorSettings};
 use fleet_worker_sdk::{Beat, Bot, Change, Finding, Rule, SessionId, Tier, WorkerId, WorkerState};
 use jiff::Timestamp;
 
@@ -235,4 +238,82 @@ async fn a_filter_in_force_can_be_taken_away_by_itself() {
     let without = format!("href=\"/sessions/{session}?severity=error&#38;limit=25\"");
     assert!(text.contains(&without), "{text}");
     assert!(text.contains("<option selected>25</option>"));
+}
+
+/// Leaves points of a score, a minute apart.
+async fn leave(site: &Site, scope: &str, scores: &[f64]) {
+    for (minute, score) in (0..).zip(scores) {
+        let point = Point {
+            at: Timestamp::from_second(minute * 60).unwrap(),
+            score: Some(*score),
+            status: Status::Degraded,
+        };
+        let scope = scope.parse().unwrap();
+        site.store.record(&scope, &point, None).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_score_is_drawn_as_a_line_once_it_has_a_history() {
+    let site = Site::new();
+    let bot = Bot::new("scan").unwrap();
+    site.post("/api/v1/bots", &bot).await.ok();
+    site.session("scan", varied(3)).await;
+    for path in ["/", "/bots", "/bots/scan"] {
+        let text = site.get(path).await.ok().text;
+        assert!(!text.contains("class=\"spark"), "{path}: {text}");
+    }
+    leave(&site, "fleet", &[90.0, 70.0, 80.0]).await;
+    leave(&site, "bot:scan", &[60.0, 65.0]).await;
+    for (path, points) in [("/", 3), ("/bots", 2), ("/bots/scan", 2)] {
+        let text = site.get(path).await.ok().text;
+        assert!(text.contains("class=\"spark degraded\""), "{path}: {text}");
+        let said = format!("{points} points\"");
+        assert!(text.contains(&said), "{path} has a text for it: {text}");
+        assert_inert(&text);
+    }
+}
+
+#[tokio::test]
+async fn a_bots_page_has_the_trends_of_its_runs() {
+    let site = Site::new();
+    let bot = Bot::new("scan").unwrap();
+    site.post("/api/v1/bots", &bot).await.ok();
+    let without = site.get("/bots/scan").await.ok().text;
+    assert!(!without.contains("Ended well"), "{without}");
+    site.session("scan", varied(12)).await;
+    let text = site.get("/bots/scan").await.ok().text;
+    for part in [
+        "<dt>Ended well</dt><dd>100 %</dd>",
+        "<dt>Runs</dt><dd>1</dd>",
+        "<dt>Findings, median</dt><dd>12</dd>",
+        "<dt>Took, 95 % within</dt>",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_repositorys_page_has_its_quality_trends_and_sessions() {
+    let site = Site::new();
+    let session = site.session("scan", varied(12)).await;
+    let open = site.get("/repositories/acme/shop").await.ok().text;
+    assert!(open.contains("no scan of it has ended yet"), "{open}");
+    let settings = CoordinatorSettings::default();
+    let coordinator = Coordinator::new(site.store.clone(), settings);
+    coordinator.resync().await.unwrap();
+    let text = site.get("/repositories/acme/shop").await.ok().text;
+    for part in [
+        "<h1>acme/shop</h1>",
+        "Where the ",
+        "<dt>Findings, median</dt><dd>12</dd>",
+        &format!("href=\"/sessions/{session}\""),
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    assert_inert(&text);
+    let of_session = site.get(&format!("/sessions/{session}")).await.ok().text;
+    assert!(of_session.contains("href=\"/repositories/acme/shop\""));
+    assert_eq!(site.get("/repositories/acme/none").await.status, 404);
+    assert_eq!(site.get("/repositories/acme/shop?x=1").await.status, 400);
 }
