@@ -249,7 +249,7 @@ fn what_lasts_is_told_of_until_it_ends_and_a_run_for_a_while() {
 #[test]
 fn every_kind_is_raised_by_something() {
     let mut fleet = Fleet::of(&[("a", &[true; 8]), ("slow", &[])]);
-    fleet.backlog.oldest = Duration::from_secs(60);
+    fleet.backlog.oldest = Duration::from_mins(1);
     fleet.memory = Some(Memory {
         used: 98,
         limit: 100,
