@@ -29,4 +29,10 @@ pub trait Retain: Read {
 
     /// Its memory; none where it has no measure of its own. Of several servers, the fullest.
     async fn memory(&self) -> Result<Option<Memory>>;
+
+    /// What this process holds of folded sessions, and may hold; none where every reader asks the
+    /// store's own index.
+    async fn folded(&self) -> Option<Memory> {
+        None
+    }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fleet_coordinator::model::Update;
-use fleet_coordinator::store::{OpenOptions, SharedStore, open as open_store};
+use fleet_coordinator::store::{DEFAULT_FOLD_BYTES, OpenOptions, SharedStore, open as open_store};
 use fleet_worker_sdk::keys::Keys;
 use fleet_worker_sdk::redis::{self, AsyncCommands, aio::MultiplexedConnection};
 use fleet_worker_sdk::transport::redis::{LIBRARY, RedisWriter};
@@ -60,6 +60,19 @@ async fn functions_that_were_flushed_are_loaded_again() {
     assert_eq!(hand.push(findings(0..3)).await.unwrap().new, 3);
     raw(&mut connection, &["FUNCTION", "FLUSH"]).await;
     assert_whole(&*store, &hand.session).await;
+}
+
+#[tokio::test]
+async fn what_was_read_counts_against_the_budget_of_folded_sessions() {
+    let server = RedisServer::start().await;
+    let (store, _connection) = over(&server).await;
+    let before = store.folded().await.unwrap();
+    assert_eq!((before.used, before.limit), (0, DEFAULT_FOLD_BYTES));
+    let mut hand = Hand::started(&*store, "hypatia").await;
+    hand.push(findings(0..50)).await.unwrap();
+    assert_whole(&*store, &hand.session).await;
+    let after = store.folded().await.unwrap().used;
+    assert!(after > 50 * 100, "50 findings take {after} bytes");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use fleet_coordinator::ops;
 use fleet_coordinator::store::SharedStore;
+use fleet_coordinator::store::retain::Memory;
 use fleet_coordinator::view::CacheStats;
 use fleet_worker_sdk::Error;
 use prometheus::core::{AtomicU64, GenericCounterVec};
@@ -52,6 +53,12 @@ impl Scraper {
         match cache(self.context.view.cache_stats()) {
             Ok(cache) => text.push_str(&cache),
             Err(error) => tracing::error!(%error, "metrics of the cache cannot be written"),
+        }
+        if let Some(memory) = self.context.store.folded().await {
+            match folded(memory) {
+                Ok(folded) => text.push_str(&folded),
+                Err(error) => tracing::error!(%error, "metrics of folds cannot be written"),
+            }
         }
         if let Some(coordinator) = &self.context.coordinator {
             match ops::metrics::of_totals(&coordinator.totals()) {
@@ -99,6 +106,21 @@ fn hung(store: &SharedStore) -> Error {
         store: store.address(),
         why: format!("it has not answered within {} s", PATIENCE.as_secs()),
     }
+}
+
+fn folded(memory: Memory) -> prometheus::Result<String> {
+    let page = Page(Registry::new());
+    page.gauge(
+        "fleet_folded_bytes",
+        "Memory of folded sessions in this process.",
+        memory.used as f64,
+    )?;
+    page.gauge(
+        "fleet_folded_limit_bytes",
+        "Memory that folded sessions may take in this process.",
+        memory.limit as f64,
+    )?;
+    Ok(encode(&page.0))
 }
 
 fn cache(stats: CacheStats) -> prometheus::Result<String> {

@@ -12,7 +12,9 @@ use crate::running::Running;
 use crate::support::varied;
 
 /// Metrics that a fleet in memory or an idle process does not write, but others do.
-const ELSEWHERE: [(&str, &str); 4] = [
+const ELSEWHERE: [(&str, &str); 6] = [
+    ("fleet_folded_bytes", "gauge"),
+    ("fleet_folded_limit_bytes", "gauge"),
     ("fleet_store_memory_bytes", "gauge"),
     ("fleet_store_memory_limit_bytes", "gauge"),
     ("fleet_ws_clients_left_total", "counter"),

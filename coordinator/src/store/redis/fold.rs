@@ -15,6 +15,7 @@ use super::compact::chunk::{self, Record};
 use super::parse::Fields;
 use crate::index::Index;
 use crate::store::Findings;
+use crate::store::retain::Memory;
 
 /// Entries of a log read at once: 64 batches of at most 512 KiB, usually 4 MiB in all. Compacted ones
 /// take as much, and are expanded one by one.
@@ -74,6 +75,16 @@ impl Folds {
             .time_to_idle(IDLE)
             .build();
         Self { link, cache }
+    }
+
+    /// What is held, and may be.
+    pub(super) async fn memory(&self) -> Memory {
+        // Sums are settled with later reads, and there may be none.
+        self.cache.run_pending_tasks().await;
+        Memory {
+            used: self.cache.weighted_size(),
+            limit: self.cache.policy().max_capacity().unwrap_or(0),
+        }
     }
 
     /// The session's findings, with all that was pushed before the call.

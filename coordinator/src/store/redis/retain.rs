@@ -74,6 +74,10 @@ impl Retain for RedisStore {
                 .unwrap_or(0)
         }))
     }
+
+    async fn folded(&self) -> Option<Memory> {
+        Some(self.folds.memory().await)
+    }
 }
 
 /// The answers of all servers that were asked: one, or a map from each node of a cluster.
