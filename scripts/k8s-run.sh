@@ -68,7 +68,9 @@ if ! podman image exists "$REDIS" && ! podman pull -q "$REDIS" >/dev/null 2>&1; 
     build "$REDIS" -f "$OUT/Dockerfile.redis" "$OUT"
 fi
 
-fleet() { podman run --rm --network "$NETWORK" --dns "$NAMES" --read-only --cap-drop all -v "$REPORTS:/reports:ro" \
+# The name server loses a question now and then while containers come and go: ask again twice a second.
+LOOKUP=(--network "$NETWORK" --dns "$NAMES" --dns-opt timeout:5 --dns-opt attempts:10)
+fleet() { podman run --rm "${LOOKUP[@]}" --read-only --cap-drop all -v "$REPORTS:/reports:ro" \
     -e FLEET_STORE=http://fleet-dashboard:8080 -e FLEET_TOKEN="$TOKEN" "localhost/fleet:$TAG" "$@"; }
 
 # A container's address, process and, since its start, how long it took until ready.
@@ -76,9 +78,11 @@ address() { podman inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}
 process() { podman inspect -f '{{.State.Pid}}' "$1"; }
 
 # play POD ALIAS: starts a pod made by playable.py.
+STORED= # where Redis is, once it runs
 play() {
     PODS+=("$1")
-    podman play kube --network "$NETWORK:alias=$2" "$OUT/pods/$1.yaml" >"$OUT/played" 2>&1 || { cat "$OUT/played" >&2; fail "$1 does not start"; }
+    sed "s/REDIS-ADDRESS/$STORED/" "$OUT/pods/$1.yaml" > "$OUT/playing.yaml"
+    podman play kube --network "$NETWORK:alias=$2" "$OUT/playing.yaml" >"$OUT/played" 2>&1 || { cat "$OUT/played" >&2; fail "$1 does not start"; }
 }
 complain() { # what every container said last
     local name
@@ -230,6 +234,7 @@ EVERY=(fleet-redis-0 fleet-coordinator-0 fleet-coordinator-1 fleet-dashboard-0 f
 all() {
     local number
     play fleet-redis-0 fleet-redis
+    STORED="$(address fleet-redis-0)"
     for number in 0 1; do
         play fleet-coordinator-$number fleet-coordinator
         ready fleet-coordinator-$number coordinator
@@ -260,7 +265,7 @@ redis_rolled() {
         failed=0
         for round in $(seq 1 12); do
             printf '{"rule_id":"marker","level":"note","message":"a marker was left","locations":[{"uri":"%s.rs","region":{"startLine":1}}]}\n' "$round" > "$OUT/round.jsonl"
-            podman run -i --rm --network "$NETWORK" --dns "$NAMES" -e FLEET_STORE=http://fleet-dashboard:8080 -e FLEET_TOKEN="$TOKEN" "localhost/fleet:$TAG" \
+            podman run -i --rm "${LOOKUP[@]}" -e FLEET_STORE=http://fleet-dashboard:8080 -e FLEET_TOKEN="$TOKEN" "localhost/fleet:$TAG" \
                 push --repository run/rolling --run "$round" - < "$OUT/round.jsonl" >"$OUT/round.out" 2>&1 || { failed=$((failed + 1)); cat "$OUT/round.out"; }
         done
         echo "$failed of 12 pushes failed" > "$OUT/rolled"

@@ -4,7 +4,7 @@ usage: playable.py BUILT.yaml SECRETS.yaml REDIS-IMAGE FOLDER
 
 Debian's podman (4.3) knows pods, config maps and volumes by name. Everything else is put into those words, or
 left out where only a cluster would read it; each change is said on standard output, once. Files are named
-after their pods, NAME-N.yaml.
+after their pods, NAME-N.yaml. Where REDIS-ADDRESS stands in them, the address of Redis's pod has to be put.
 """
 
 import base64
@@ -98,9 +98,13 @@ def main():
     left = sorted({thing["kind"] for thing in things} - {*WORKLOADS, *KEPT})
     say(f"left out, for only a cluster reads them: {', '.join(left)}")
     common = [as_config_map(thing) if thing["kind"] == "Secret" else thing for thing in things if thing["kind"] in KEPT]
+    stored = next((thing for thing in things if thing["kind"] == "StatefulSet" and "redis" in thing["metadata"]["name"]), None)
     for thing in things:
         for number in range(thing["spec"].get("replicas", 1) if thing["kind"] in WORKLOADS else 0):
             made = pod(yaml.safe_load(yaml.safe_dump(thing)), number, redis)
+            if stored and thing is not stored:
+                made["spec"]["hostAliases"] = [{"ip": "REDIS-ADDRESS", "hostnames": [stored["metadata"]["name"]]}]
+                say("Redis is in the hosts of who asks it: podman's name server loses questions while pods come and go")
             text = yaml.safe_dump_all([*common, made], sort_keys=False)
             (Path(folder) / f"{made['metadata']['name']}.yaml").write_text(text)
 
