@@ -202,7 +202,7 @@ flamegraph() {
     perf record --quiet --freq 997 --call-graph dwarf,16384 --output "$results/perf.data" -- \
         "$program" --bench --profile-time 5 "$filter" >/dev/null 2>&1 ||
         fail "perf may not record here; as root: sysctl kernel.perf_event_paranoid=1"
-    perf script --input "$results/perf.data" 2>/dev/null | inferno-collapse-perf 2>/dev/null |
+    perf script --no-inline --input "$results/perf.data" 2>/dev/null | inferno-collapse-perf 2>/dev/null |
         inferno-flamegraph --title "$filter" >"$results/flamegraph.svg"
     echo "wrote $results/flamegraph.svg"
 }
@@ -219,7 +219,7 @@ flamegraph_of_server() {
     kill -INT "$recorder" 2>/dev/null || fail "perf may not record here; as root: sysctl kernel.perf_event_paranoid=1"
     wait "$recorder" || true
     rm -f "$results/load/flamegraph.json"
-    perf script --input "$results/perf.data" 2>/dev/null | inferno-collapse-perf 2>/dev/null |
+    perf script --no-inline --input "$results/perf.data" 2>/dev/null | inferno-collapse-perf 2>/dev/null |
         inferno-flamegraph --title "coordinator and dashboard at 1,000 findings a second" >"$results/flamegraph-server.svg"
     echo "wrote $results/flamegraph-server.svg"
 }

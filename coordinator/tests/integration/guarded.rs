@@ -81,10 +81,15 @@ impl Guarded {
         server
     }
 
-    /// Waits until it answers.
+    /// Waits until it answers, which it does once it has read its file.
     async fn up(&mut self) {
         within(async {
-            while self.try_connect(Role::Admin).await.is_err() {
+            loop {
+                if let Ok(mut connection) = self.try_connect(Role::Admin).await
+                    && raw(&mut connection, "PING").await.is_ok()
+                {
+                    return;
+                }
                 let ended = self.process.try_wait().unwrap();
                 assert!(ended.is_none(), "it does not start with our list");
                 tokio::task::yield_now().await;
