@@ -1,5 +1,5 @@
-//! The `[alerts]` table of a configuration file: from when on what is an alert ([`limit`]), and who is
-//! told ([`channel`]).
+//! The `[alerts]` table of a configuration file: from when on what is an alert (`limit`), and who is
+//! told (`channel`).
 
 mod limit;
 
