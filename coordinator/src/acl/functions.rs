@@ -25,7 +25,7 @@ pub const WORKER: &[Function] = &[
         &["expire", "hincrby", "hmget", "hset", "time", "xadd", "zadd"],
     ),
     (
-        "fleet_push_2",
+        "fleet_push_3",
         &[
             "expire", "getrange", "hdel", "hincrby", "hlen", "hmget", "hset", "hsetnx", "strlen",
             "time", "xadd", "zadd", "zmscore",

@@ -180,6 +180,35 @@ async fn write_unreadable(connection: &mut MultiplexedConnection, session: &Sess
 }
 
 #[tokio::test]
+async fn a_large_batch_is_logged_packed_and_read_without_what_was_known() {
+    let server = RedisServer::start().await;
+    let (store, mut connection) = over(&server).await;
+    let mut hand = Hand::started(&*store, "hypatia").await;
+    hand.push(findings(0..400)).await.unwrap();
+    let answer = hand.push(findings(300..600)).await.unwrap();
+    assert_eq!((answer.new, answer.known.len()), (200, 100));
+    hand.push(findings(600..602)).await.unwrap();
+
+    let log = Keys::default().log(&hand.session);
+    let entries: Vec<LogEntry> = connection.xrange_all(&log).await.unwrap();
+    let field = |entry: usize, name: &str| {
+        let mut fields = entries[entry].1.iter();
+        fields
+            .find(|(field, _)| field == name)
+            .map(|(_, value)| value.clone())
+    };
+    assert_eq!(field(0, "p"), Some(b"lz4".to_vec()));
+    assert_eq!(field(0, "k"), None);
+    assert_eq!(field(1, "n"), Some(b"200".to_vec()));
+    assert!(field(1, "k").unwrap().starts_with(b"0,1,2,3,"));
+    assert_eq!(field(2, "p"), None, "two findings are left as they are");
+
+    let folded = store.findings(&hand.session).await.unwrap();
+    assert_eq!(folded.read().await.len(), 602);
+    assert_whole(&*store, &hand.session).await;
+}
+
+#[tokio::test]
 async fn a_log_that_was_rewritten_is_folded_anew() {
     let server = RedisServer::start().await;
     let (store, mut connection) = over(&server).await;

@@ -11,6 +11,8 @@ mod columns;
 
 mod entry;
 
+mod packing;
+
 mod size;
 
 use std::borrow::Cow;
@@ -27,6 +29,7 @@ pub(crate) use size::about;
 
 pub use columns::{Columns, columns};
 pub use entry::{decode_again, encode_again, join, split};
+pub use packing::{logged, pack};
 
 /// Version that this software writes.
 pub const WIRE_VERSION: u32 = 1;

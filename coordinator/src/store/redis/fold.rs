@@ -251,7 +251,7 @@ pub(super) fn record<'a>(id: &str, fields: &'a Fields) -> Result<Record<'a>> {
         ms: number(milliseconds.as_bytes())?,
         wire: u32::try_from(number(field("v"))?).unwrap_or(u32::MAX),
         bot,
-        bodies: field("f"),
+        bodies: wire::logged(field)?,
         again: field("a"),
     })
 }
@@ -268,7 +268,7 @@ pub(super) struct Readable<'a> {
 ///
 /// # Errors
 /// `Error::Invalid` when its findings are not as this software writes them.
-pub(super) fn readable<'a>(record: &Record<'a>) -> Result<Readable<'a>> {
+pub(super) fn readable<'a>(record: &'a Record<'_>) -> Result<Readable<'a>> {
     if !wire::accepts(record.wire) {
         let (theirs, ours) = (record.wire, wire::WIRE_VERSION);
         return Err(Error::invalid(
@@ -276,7 +276,7 @@ pub(super) fn readable<'a>(record: &Record<'a>) -> Result<Readable<'a>> {
             format!("its wire version is {theirs}, ours is {ours}"),
         ));
     }
-    let bodies = wire::split(record.bodies)?;
+    let bodies = wire::split(&record.bodies)?;
     for body in &bodies {
         wire::columns(body)?;
     }

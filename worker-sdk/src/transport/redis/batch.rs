@@ -1,4 +1,4 @@
-//! A batch as the arguments of `fleet_push_2`.
+//! A batch as the arguments of `fleet_push_3`.
 
 use std::collections::HashMap;
 
@@ -129,20 +129,18 @@ pub fn score(class: WeightClass, order: u64) -> u64 {
     u64::from(class as u8) * RANK + order % RANK
 }
 
-/// Adds the arguments of `fleet_push_2` to `command`.
+/// Adds the arguments of `fleet_push_3` to `command`.
 ///
 /// # Errors
 /// [`Error::TooLarge`] when a finding or the whole is.
 pub(super) fn arguments(command: &mut Cmd, batch: &Batch) -> Result<()> {
     let mut tallies = Tallies::default();
-    let mut spans = Vec::with_capacity(batch.findings.len() * 6);
+    let mut numbers = Vec::with_capacity(batch.findings.len() * 2);
     let mut bodies = Vec::with_capacity(batch.findings.len() * wire::TYPICAL_BYTES);
     for identified in &batch.findings {
         let group = tallies.add(&identified.finding);
-        let from = bodies.len();
         wire::join_encoded(identified, &mut bodies)?;
-        spans.extend_from_slice(&group.to_be_bytes());
-        spans.extend_from_slice(&((bodies.len() - from) as u32).to_be_bytes());
+        numbers.extend_from_slice(&group.to_be_bytes());
     }
     let bytes = bodies.len() - 4 * batch.findings.len();
     if bytes > MAX_BATCH_BYTES {
@@ -170,7 +168,9 @@ pub(super) fn arguments(command: &mut Cmd, batch: &Batch) -> Result<()> {
         .arg(batch.findings.len())
         .arg(tallies.fields.len())
         .arg(batch.rules.len());
-    command.arg(again).arg(bodies).arg(spans).arg(groups);
+    let (packed, packing) = wire::pack(bodies);
+    command.arg(again).arg(packed).arg(packing);
+    command.arg(numbers).arg(groups);
     command.arg(trace::current().map_or(String::new(), String::from));
     for (counted, findings) in &tallies.fields {
         command.arg(counted.field(&batch.bot)).arg(*findings);
@@ -190,7 +190,7 @@ pub(super) fn arguments(command: &mut Cmd, batch: &Batch) -> Result<()> {
     Ok(())
 }
 
-/// Reads the answer of `fleet_push_2`.
+/// Reads the answer of `fleet_push_3`.
 ///
 /// # Errors
 /// [`Error::Protocol`] when it is not one.

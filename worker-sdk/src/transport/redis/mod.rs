@@ -262,7 +262,7 @@ impl Write for RedisWriter {
             keys.rollup(partition),
             keys.packed(session),
         ];
-        let mut command = fcall("fleet_push_2", &keys);
+        let mut command = fcall("fleet_push_3", &keys);
         batch::arguments(&mut command, batch)?;
         let (outcome, text): (String, String) = self.link.call(&command).await?;
         batch::answer(&outcome, &text)

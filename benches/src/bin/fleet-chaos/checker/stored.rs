@@ -225,7 +225,7 @@ impl Log {
     fn add(&mut self, fields: &HashMap<String, Vec<u8>>) -> Result<()> {
         let field = |name: &str| fields.get(name).map(Vec::as_slice).unwrap_or_default();
         let bot = BotId::new(String::from_utf8_lossy(field("b")))?;
-        for body in wire::split(field("f"))? {
+        for body in wire::split(&wire::logged(field)?)? {
             self.findings += 1;
             self.index.add(&bot, Timestamp::UNIX_EPOCH, body)?;
             let message = wire::decode(body)?.finding.message;

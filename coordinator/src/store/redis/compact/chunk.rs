@@ -4,6 +4,8 @@
 //! (4), length of the bot's name (2), of the bodies (4) and of the repeats (4), all big-endian, then
 //! these three. Bodies and repeats are the bytes that were pushed. A chunk is compressed by zstd.
 
+use std::borrow::Cow;
+
 use fleet_worker_sdk::push::MAX_BATCH_BYTES;
 use fleet_worker_sdk::{Error, Result};
 
@@ -19,7 +21,7 @@ const LEVEL: i32 = 3;
 const HEAD: usize = 22;
 
 /// An entry of a log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::store::redis) struct Record<'a> {
     /// Milliseconds since 1970 of its arrival.
     pub(in crate::store::redis) ms: u64,
@@ -27,8 +29,8 @@ pub(in crate::store::redis) struct Record<'a> {
     pub(in crate::store::redis) wire: u32,
     /// Whose findings they are.
     pub(in crate::store::redis) bot: &'a str,
-    /// Its findings, joined.
-    pub(in crate::store::redis) bodies: &'a [u8],
+    /// Its findings, joined and not packed.
+    pub(in crate::store::redis) bodies: Cow<'a, [u8]>,
     /// Its repeats, joined.
     pub(in crate::store::redis) again: &'a [u8],
 }
@@ -55,12 +57,12 @@ impl Chunk {
         self.bytes.extend_from_slice(&record.wire.to_be_bytes());
         let name = record.bot.len() as u16;
         self.bytes.extend_from_slice(&name.to_be_bytes());
-        for part in [record.bodies, record.again] {
+        for part in [&*record.bodies, record.again] {
             self.bytes
                 .extend_from_slice(&(part.len() as u32).to_be_bytes());
         }
         self.bytes.extend_from_slice(record.bot.as_bytes());
-        self.bytes.extend_from_slice(record.bodies);
+        self.bytes.extend_from_slice(&record.bodies);
         self.bytes.extend_from_slice(record.again);
         self.findings += findings;
         Ok(())
@@ -121,7 +123,7 @@ fn record<'a>(bytes: &mut &'a [u8]) -> Option<Record<'a>> {
         ms,
         wire,
         bot: std::str::from_utf8(take(bytes, usize::from(name))?).ok()?,
-        bodies: take(bytes, bodies as usize)?,
+        bodies: Cow::Borrowed(take(bytes, bodies as usize)?),
         again: take(bytes, again as usize)?,
     })
 }
@@ -176,7 +178,7 @@ mod tests {
             ms: *ms,
             wire: *wire,
             bot,
-            bodies,
+            bodies: Cow::Borrowed(bodies),
             again,
         }
     }
@@ -224,7 +226,7 @@ mod tests {
             ms: 1,
             wire: 1,
             bot: "bot",
-            bodies: &bodies,
+            bodies: Cow::Borrowed(&bodies),
             again: &[],
         };
         let mut chunk = Chunk::default();

@@ -1,9 +1,9 @@
--- fleet_push_2: applies a batch of findings, once.
+-- fleet_push_3: applies a batch of findings, once.
 -- KEYS: session, log, index, counts, rules, sessions, feed, producer, rollup, packed
 -- ARGV: session id, bot, sequence, attempt, wire version, findings N, fields F, rules R,
 --       repeats (20 bytes each),
---       the encoded findings, each with its length, joined,
---       N x (number of its group, bytes it takes of those: two and four bytes, big-endian), joined,
+--       the encoded findings, joined, and how they are packed or '',
+--       N x (number of its group: two bytes, big-endian), joined,
 --       groups: G x (numbers of the four fields it is counted in, 0 for none: two bytes each), joined,
 --       trace as in W3C Trace Context or '',
 --       F x (field: 't:', 'b:', 'c:' or 'w:' and what it counts; findings),
@@ -12,12 +12,11 @@
 -- Answers {'applied' | 'again' | 'old', 'version new total known,known,...'}; refuses with NOTFOUND, GAP,
 -- CONFLICT or INVALID.
 --
--- A batch that is new as a whole, which most are, is written as it came: its findings are one
--- argument, its scores and fingerprints are ZADD's, its counts are summed by field. Only one of
--- which the session has a part is taken to pieces. Numbers that Lua would have to print, for Redis
--- to read again, come printed.
-local HEAD, FIELD, RULE, FINDING = 13, 2, 2, 2
-local SPAN = 6 -- bytes that say a finding's group and length
+-- A batch is logged as it came: its findings are one argument, which is not looked into. Of one of
+-- which the session has a part, the entry says which findings were known (k), and readers leave
+-- these out. Numbers that Lua would have to print, for Redis to read again, come printed.
+local HEAD, FIELD, RULE, FINDING = 14, 2, 2, 2
+local NUMBER = 2 -- bytes of the number of a finding's group
 local GROUP = 8 -- bytes that say where a group is counted
 local MAX_FINDINGS = 1000
 local LIMITS = { -- fields of a kind counted apart; what counts them, and where the others go
@@ -29,8 +28,8 @@ local WINDOW = 32 -- packed fingerprints read at once
 local GUESSES = 8 -- windows after which a search goes by halves
 local MAX_TEXTS = 4096 -- rules whose texts are kept
 
--- Redis keeps a hash of up to 512 short fields as one list and walks it for each HINCRBY: at 120
--- fields that costs 1.2 us, in a hash table 0.5. A long value makes it one, for good.
+-- Redis keeps a hash of up to 512 short fields as one list and walks it for each field that is read
+-- or set: at 120 fields that costs 1.2 us, in a hash table 0.5. A long value makes it one, for good.
 local LIST, WALKED = 512, 64
 local LONG = '.................................................................' -- 65 bytes
 local function spread(counts_key, fields)
@@ -40,18 +39,6 @@ local function spread(counts_key, fields)
     redis.call('HSET', counts_key, 'long', LONG)
     redis.call('HDEL', counts_key, 'long')
   end
-end
-
--- Counts in `field`, or with the others when it would be one field too many. Answers what is counted
--- there now.
-local function count(counts_key, session_key, kind, field, by)
-  local counted = redis.call('HINCRBY', counts_key, field, by)
-  if counted ~= tonumber(by) or not LIMITS[kind] then return counted end
-  local name, limit, other = unpack(LIMITS[kind])
-  if redis.call('HINCRBY', session_key, name, 1) <= limit then return counted end
-  redis.call('HDEL', counts_key, field)
-  redis.call('HINCRBY', session_key, name, -1)
-  return redis.call('HINCRBY', counts_key, other(field), by)
 end
 
 -- What the findings of a session weigh, by class: rules, findings, and the sum over these rules of
@@ -73,18 +60,86 @@ local function write_weights(weights)
   return table.concat(words, ' ')
 end
 
+-- log2 of `n` in billionths. Small numbers come again and again: theirs are kept.
+local LOGS, KEPT = {}, 4096
 local function log2(n)
-  return n < 2 and 0 or math.floor(math.log(n) / math.log(2) * 1e9 + 0.5)
+  if n < 2 then return 0 end
+  local log = LOGS[n]
+  if log then return log end
+  log = math.floor(math.log(n) / math.log(2) * 1e9 + 0.5)
+  if n <= KEPT then LOGS[n] = log end
+  return log
 end
 
--- Adds `by` findings to a rule that has `counted` with them.
-local function weigh(weights, field, counted, by)
-  local class, before = string.match(field, '^w:([^:]*):'), counted - by
+-- Adds `by` findings to a rule that had `before`.
+local function weigh(weights, field, before, by)
+  local class = string.match(field, '^w:([^:]*):')
   local weight = weights[class] or {0, 0, 0}
   weights[class] = weight
   if before == 0 then weight[1] = weight[1] + 1 end
   weight[2] = weight[2] + by
-  weight[3] = weight[3] + log2(counted) - log2(before)
+  weight[3] = weight[3] + log2(before + by) - log2(before)
+end
+
+-- Where `field`, of which nothing is counted yet, is counted: there, or with the others when it would
+-- be one too many. `held` has how many fields of its kind there are.
+local function place(held, kind, field)
+  if not LIMITS[kind] then return field end
+  local name, limit, other = unpack(LIMITS[kind])
+  if held[name] >= limit then return other(field) end
+  held[name] = held[name] + 1
+  return field
+end
+
+-- What each of these fields counts with this batch, and what the findings weigh then.
+local function sum(keys, fields, added, weights)
+  local counted = redis.call('HMGET', keys[4], unpack(fields))
+  local numbers = redis.call('HMGET', keys[1], 'rules', 'categories')
+  local rules, categories = tonumber(numbers[1] or '0'), tonumber(numbers[2] or '0')
+  local held, sums, weighed = {rules = rules, categories = categories}, {}, false
+  for i, field in ipairs(fields) do
+    local kind, by = string.sub(field, 1, 1), added[i]
+    local before = sums[field] or tonumber(counted[i] or '0')
+    if before == 0 then
+      field = place(held, kind, field)
+      if field ~= fields[i] then
+        before = sums[field] or tonumber(redis.call('HMGET', keys[4], field)[1] or '0')
+      end
+    end
+    sums[field] = before + by
+    if kind == 'w' then
+      weigh(weights, field, before, by)
+      weighed = true
+    end
+  end
+  if held.rules > rules then redis.call('HINCRBY', keys[1], 'rules', held.rules - rules) end
+  if held.categories > categories then
+    redis.call('HINCRBY', keys[1], 'categories', held.categories - categories)
+  end
+  if weighed then redis.call('HSET', keys[1], 'weights', write_weights(weights)) end
+  return sums
+end
+
+-- Counts what is on the tallies; fields of the counts by two commands, however many they are.
+local function count(keys, args, tallies, weights)
+  local fields, added = {}, {}
+  for i, findings in ipairs(tallies) do
+    local field, by = args[HEAD + i * FIELD - 1], tonumber(findings)
+    if by < 1 then
+      -- All of them were known.
+    elseif string.sub(field, 1, 1) == 't' then
+      redis.call('HINCRBY', keys[1], field, by)
+    else
+      fields[#fields + 1], added[#added + 1] = field, by
+    end
+  end
+  if #fields == 0 then return end
+  spread(keys[4], #fields)
+  local words = {}
+  for field, counted in pairs(sum(keys, fields, added, weights)) do
+    words[#words + 1], words[#words + 2] = field, int(counted)
+  end
+  redis.call('HSET', keys[4], unpack(words))
 end
 
 -- The findings of each field, or nil and what is wrong. Each finding has a severity and a bot.
@@ -110,7 +165,7 @@ local function read(args, n, fields, rules)
     return nil, 'its sizes are out of bounds'
   end
   local base = HEAD + fields * FIELD + rules * RULE
-  if #args ~= base + n * FINDING or #args[11] ~= n * SPAN or #args[12] % GROUP ~= 0 then
+  if #args ~= base + n * FINDING or #args[12] ~= n * NUMBER or #args[13] % GROUP ~= 0 then
     return nil, 'its parts do not add up'
   end
   if #args[9] % 20 ~= 0 then return nil, 'its repeats are torn' end
@@ -130,8 +185,8 @@ end
 
 -- Takes one finding of a group off the tallies; whether it was on them.
 local function take_off(args, group, tallies)
-  if group < 1 or group * GROUP > #args[12] then return false end
-  local counted = {struct.unpack('>I2I2I2I2', args[12], (group - 1) * GROUP + 1)}
+  if group < 1 or group * GROUP > #args[13] then return false end
+  local counted = {struct.unpack('>I2I2I2I2', args[13], (group - 1) * GROUP + 1)}
   for i = 1, 4 do
     local field = counted[i]
     if field > 0 then
@@ -183,23 +238,19 @@ local function is_packed(packed_key, packed, fingerprint)
   return false
 end
 
--- What the index shall get, and the findings, of a batch of which the session has some; nil and
--- what is wrong otherwise. Takes what is known off the tallies.
+-- What the index shall get of a batch of which the session has some; nil and what is wrong
+-- otherwise. Takes what is known off the tallies.
 local function sift(args, base, n, scores, tallies)
-  local members, bodies, from = {}, {}, 1
+  local members = {}
   for i = 1, n do
-    local group, bytes = struct.unpack('>I2I4', args[11], (i - 1) * SPAN + 1)
     if not scores[i] then
-      bodies[#bodies + 1] = string.sub(args[10], from, from + bytes - 1)
       members[#members + 1] = args[base + i * FINDING - 1]
       members[#members + 1] = args[base + i * FINDING]
-    elseif not take_off(args, group, tallies) then
+    elseif not take_off(args, struct.unpack('>I2', args[12], (i - 1) * NUMBER + 1), tallies) then
       return nil, 'finding ' .. i .. ' is not counted'
     end
-    from = from + bytes
   end
-  if from ~= #args[10] + 1 then return nil, 'its findings do not add up' end
-  return members, table.concat(bodies)
+  return members
 end
 
 -- Marks those of the fingerprints that a compacted session has packed.
@@ -207,6 +258,16 @@ local function recall(packed_key, fingerprints, scores)
   local packed = redis.call('STRLEN', packed_key) / FINGERPRINT
   for i, fingerprint in ipairs(fingerprints) do
     scores[i] = scores[i] or is_packed(packed_key, packed, fingerprint)
+  end
+end
+
+-- Logs a batch of which so many findings are new, unless it says nothing.
+local function log(log_key, args, bot, new, known)
+  if new > 0 or args[9] ~= '' then
+    local entry = {'v', args[5], 'b', bot, 'n', new, 'f', new > 0 and args[10] or '', 'a', args[9]}
+    if new > 0 and args[11] ~= '' then entry[#entry + 1], entry[#entry + 2] = 'p', args[11] end
+    if new > 0 and known ~= '' then entry[#entry + 1], entry[#entry + 2] = 'k', known end
+    redis.call('XADD', log_key, '*', unpack(entry))
   end
 end
 
@@ -236,15 +297,15 @@ local function push(keys, args)
   end
   local scores = n > 0 and redis.call('ZMSCORE', keys[3], unpack(fingerprints)) or {}
   if stored[4] then recall(keys[10], fingerprints, scores) end
-  local known = {}
+  local known = {} -- numbers from 0
   for i = 1, n do
     if scores[i] then known[#known + 1] = i - 1 end
   end
   local base = HEAD + fields * FIELD + rules * RULE
-  local members, bodies = nil, args[10]
+  local members, wrong
   if #known > 0 then
-    members, bodies = sift(args, base, n, scores, tallies)
-    if not members then return refuse('INVALID', 'batch|' .. bodies) end
+    members, wrong = sift(args, base, n, scores, tallies)
+    if not members then return refuse('INVALID', 'batch|' .. wrong) end
   end
 
   local ms, us = now()
@@ -254,27 +315,9 @@ local function push(keys, args)
   elseif new > 0 then
     redis.call('ZADD', keys[3], unpack(args, base + 1, base + n * FINDING))
   end
-  if new > 0 or args[9] ~= '' then
-    redis.call('XADD', keys[2], '*', 'v', args[5], 'b', bot, 'n', new, 'f', bodies, 'a', args[9])
-  end
-  spread(keys[4], fields)
-  local weights, weighed = read_weights(stored[5]), false
-  for i, by in ipairs(tallies) do
-    local field = args[HEAD + i * FIELD - 1]
-    local kind = string.sub(field, 1, 1)
-    if tonumber(by) < 1 then
-      -- All of them were known.
-    elseif kind == 't' then
-      redis.call('HINCRBY', keys[1], field, by)
-    else
-      local counted = count(keys[4], keys[1], kind, field, by)
-      if kind == 'w' then
-        weigh(weights, field, counted, tonumber(by))
-        weighed = true
-      end
-    end
-  end
-  if weighed then redis.call('HSET', keys[1], 'weights', write_weights(weights)) end
+  known = table.concat(known, ',')
+  log(keys[2], args, bot, new, known)
+  count(keys, args, tallies, read_weights(stored[5]))
   for i = 1, rules do
     local at = HEAD + fields * FIELD + (i - 1) * RULE
     if redis.call('HLEN', keys[5]) < MAX_TEXTS then redis.call('HSETNX', keys[5], args[at + 1], args[at + 2]) end
@@ -283,10 +326,10 @@ local function push(keys, args)
   redis.call('HINCRBY', keys[1], 'total', new)
   redis.call('HINCRBY', keys[9], 'findings', new)
   local version = next_version(us, stored[1])
-  touch(keys[1], keys[6], keys[7], session, ms, version, args[13])
-  local answer = int(version) .. ' ' .. new .. ' ' .. int(total + new) .. ' ' .. table.concat(known, ',')
+  touch(keys[1], keys[6], keys[7], session, ms, version, args[14])
+  local answer = int(version) .. ' ' .. new .. ' ' .. int(total + new) .. ' ' .. known
   remember(keys[8], sequence, answer)
   return {'applied', answer}
 end
 
-redis.register_function{function_name = 'fleet_push_2', callback = push}
+redis.register_function{function_name = 'fleet_push_3', callback = push}
