@@ -94,11 +94,12 @@ struct Push {
 }
 
 #[tokio::main]
-async fn main() {
+async fn main() -> anyhow::Result<()> {
     match Cli::parse().what {
-        What::Push(push) => push::run(push).await,
+        What::Push(push) => push::run(push).await?,
         What::Health { store, seconds } => health::run(&store, seconds).await,
     }
+    Ok(())
 }
 
 fn say(line: &str) {

@@ -1,5 +1,6 @@
 //! Workers of the SDK that push: a flood, or a rate.
 
+use anyhow::Context as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,14 +25,14 @@ struct Hand {
     _worker: Worker,
 }
 
-pub(crate) async fn run(push: Push) {
+pub(crate) async fn run(push: Push) -> anyhow::Result<()> {
     let settings = Settings {
         batch_findings: push.batch,
         ..Settings::default()
     };
     let fleet = Fleet::connect(&push.store)
         .await
-        .unwrap()
+        .context("there is no fleet to put load on; start one, or name another with --store")?
         .settings(settings);
     let (hands, body_bytes) = prepare(&fleet, &push).await;
     let sessions: Vec<SessionId> = hands.iter().map(|hand| hand.session.clone()).collect();
@@ -78,6 +79,7 @@ pub(crate) async fn run(push: Push) {
     if let Some(path) = push.json {
         std::fs::write(path, serde_json::to_vec_pretty(&outcome).unwrap()).unwrap();
     }
+    Ok(())
 }
 
 /// Opens the sessions and makes all findings, so that neither is measured.
