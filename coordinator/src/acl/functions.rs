@@ -24,13 +24,13 @@ pub const WORKER: &[Function] = &[
         "fleet_execution_1",
         &["expire", "hincrby", "hmget", "hset", "time", "xadd", "zadd"],
     ),
-    (
-        "fleet_push_3",
-        &[
-            "expire", "getrange", "hdel", "hincrby", "hlen", "hmget", "hset", "hsetnx", "strlen",
-            "time", "xadd", "zadd", "zmscore",
-        ],
-    ),
+    ("fleet_push_3", PUSH),
+    ("fleet_push_4", PUSH),
+];
+
+const PUSH: &[&str] = &[
+    "expire", "getrange", "hdel", "hincrby", "hlen", "hmget", "hset", "hsetnx", "strlen", "time",
+    "xadd", "zadd", "zmscore", "zrem",
 ];
 
 const BEAT: &[&str] = &[

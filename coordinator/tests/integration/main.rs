@@ -17,6 +17,8 @@ mod kept;
 
 mod redis_store;
 
+mod pushed;
+
 mod weights;
 
 mod compaction;

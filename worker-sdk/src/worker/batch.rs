@@ -31,13 +31,28 @@ pub(super) enum What {
     Rule(String, Box<Rule>),
 }
 
-/// One thing to send, the room it takes, and who waits for its acknowledgement.
+/// Things to send that are handed over at once, the room they take, and who waits for their
+/// acknowledgement.
 #[derive(Debug)]
-pub(super) struct Item {
-    pub(super) what: What,
-    pub(super) bytes: usize,
-    pub(super) room: OwnedSemaphorePermit,
-    pub(super) waiter: Option<Waiter>,
+pub(super) struct Lot {
+    /// Each with its encoded size.
+    things: std::vec::IntoIter<(What, usize)>,
+    room: OwnedSemaphorePermit,
+    waiter: Option<Waiter>,
+}
+
+impl Lot {
+    pub(super) fn new(
+        things: Vec<(What, usize)>,
+        room: OwnedSemaphorePermit,
+        waiter: Option<Waiter>,
+    ) -> Self {
+        Self {
+            things: things.into_iter(),
+            room,
+            waiter,
+        }
+    }
 }
 
 /// A batch that fills. The room of its items is given back when it is dropped.
@@ -55,16 +70,38 @@ pub(super) struct Load {
 }
 
 impl Load {
-    pub(super) fn add(&mut self, item: Item, now: Instant) {
+    /// Takes what fits of a lot; the rest of it, if there is one.
+    pub(super) fn add(&mut self, mut lot: Lot, settings: &Settings, now: Instant) -> Option<Lot> {
         self.begun.get_or_insert(now);
-        self.content.bytes += item.bytes;
-        match &mut self.room {
-            Some(room) => room.merge(item.room),
-            empty => *empty = Some(item.room),
+        self.unwatched |= lot.waiter.is_none();
+        let mut taken = 0;
+        while !self.is_full(settings)
+            && let Some((what, bytes)) = lot.things.next()
+        {
+            self.content.bytes += bytes;
+            taken += settings.room_of(bytes);
+            self.put(what);
         }
-        self.unwatched |= item.waiter.is_none();
-        self.waiters.pushes.extend(item.waiter);
-        match item.what {
+        if lot.things.as_slice().is_empty() {
+            self.hold(lot.room);
+            self.waiters.pushes.extend(lot.waiter);
+            return None;
+        }
+        if let Some(room) = lot.room.split(taken) {
+            self.hold(room);
+        }
+        Some(lot)
+    }
+
+    fn hold(&mut self, taken: OwnedSemaphorePermit) {
+        match &mut self.room {
+            Some(room) => room.merge(taken),
+            empty => *empty = Some(taken),
+        }
+    }
+
+    fn put(&mut self, what: What) {
+        match what {
             What::Finding(finding) => self.content.findings.push(*finding),
             What::Again(again) => self.repeat(again),
             What::Rule(id, rule) => {
@@ -158,15 +195,20 @@ mod tests {
     use super::*;
     use crate::finding::Finding;
 
-    fn item(what: What, bytes: usize, room: &Arc<Semaphore>) -> Item {
+    fn lot(things: Vec<(What, usize)>, room: &Arc<Semaphore>) -> Lot {
+        let bytes: usize = things.iter().map(|(_, bytes)| bytes).sum();
         let room = Arc::clone(room)
             .try_acquire_many_owned(bytes as u32)
             .unwrap();
-        Item {
-            what,
-            bytes,
-            room,
-            waiter: None,
+        Lot::new(things, room, None)
+    }
+
+    /// Without a least room, so that each test sees its own numbers.
+    fn settings() -> Settings {
+        Settings {
+            queue_bytes: 1_000,
+            queue: 1_000,
+            ..Settings::default()
         }
     }
 
@@ -183,16 +225,18 @@ mod tests {
         let settings = Settings {
             batch_findings: 3,
             batch_bytes: 100,
-            ..Settings::default()
+            ..settings()
         };
         let mut load = Load::default();
         for n in 0..3 {
             assert!(!load.is_full(&settings), "full after {n}");
-            load.add(item(finding(n), 10, &room), Instant::now());
+            let one = lot(vec![(finding(n), 10)], &room);
+            assert!(load.add(one, &settings, Instant::now()).is_none());
         }
         assert!(load.is_full(&settings));
         let mut heavy = Load::default();
-        heavy.add(item(finding(9), 100, &room), Instant::now());
+        let one = lot(vec![(finding(9), 100)], &room);
+        assert!(heavy.add(one, &settings, Instant::now()).is_none());
         assert!(heavy.is_full(&settings));
     }
 
@@ -200,12 +244,46 @@ mod tests {
     async fn room_comes_back_when_what_was_sent_is_dropped() {
         let room = Arc::new(Semaphore::new(100));
         let mut load = Load::default();
-        load.add(item(finding(1), 40, &room), Instant::now());
-        load.add(item(finding(2), 40, &room), Instant::now());
+        for n in 1..3 {
+            load.add(
+                lot(vec![(finding(n), 40)], &room),
+                &settings(),
+                Instant::now(),
+            );
+        }
         let (content, sent) = load.take();
         assert_eq!((content.findings.len(), content.bytes), (2, 80));
         assert!(load.is_empty());
         assert_eq!(room.available_permits(), 20);
+        drop(sent);
+        assert_eq!(room.available_permits(), 100);
+    }
+
+    #[tokio::test]
+    async fn what_does_not_fit_waits_for_the_next_batch_with_its_room() {
+        let room = Arc::new(Semaphore::new(100));
+        let settings = Settings {
+            batch_findings: 3,
+            ..settings()
+        };
+        let five = (0..5).map(|n| (finding(n), 10)).collect();
+        let mut load = Load::default();
+        let rest = load.add(lot(five, &room), &settings, Instant::now());
+        let (content, sent) = load.take();
+        assert_eq!((content.findings.len(), content.bytes), (3, 30));
+        drop(sent);
+        assert_eq!(room.available_permits(), 80);
+        assert!(
+            load.add(rest.unwrap(), &settings, Instant::now()).is_none(),
+            "the rest fits"
+        );
+        let (content, sent) = load.take();
+        let numbers: Vec<u8> = content
+            .findings
+            .iter()
+            .map(|f| f.fingerprint.0[0])
+            .collect();
+        assert_eq!(numbers, [3, 4]);
         drop(sent);
         assert_eq!(room.available_permits(), 100);
     }
@@ -219,7 +297,8 @@ mod tests {
                 fingerprint: Fingerprint([n; 16]),
                 occurrences,
             };
-            load.add(item(What::Again(again), 1, &room), Instant::now());
+            let one = lot(vec![(What::Again(again), 1)], &room);
+            load.add(one, &settings(), Instant::now());
         }
         let counts: Vec<_> = load.take().0.again.iter().map(|a| a.occurrences).collect();
         assert_eq!(counts, [4, 2]);

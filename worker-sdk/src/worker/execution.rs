@@ -7,7 +7,7 @@ use tokio::sync::mpsc::Permit;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::batch::{Item, Waiter, What};
+use super::batch::{Lot, Waiter, What};
 use super::delivery::LastError;
 use super::process::Shared;
 use super::pusher::{End, How, Message};
@@ -15,12 +15,17 @@ use super::retry::unanswered;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, Fingerprint, MAX_FINDING_BYTES};
 use crate::identity::{Fingerprinter, Observed};
-use crate::push::{Again, Identified, Rule};
+use crate::push::{Identified, Rule};
 use crate::session::{Execution, MAX_REASON, Ongoing};
 use crate::wire;
 
 /// What a repeat counts in a batch, in bytes: a fingerprint and a number.
 const AGAIN_BYTES: usize = 32;
+/// Findings that [`ActiveExecution::push_all`] hands over at once at most: what a handing over costs is
+/// nothing then, and a batch of usual size still takes several.
+const LOT: usize = 64;
+/// Share of an execution's queue that they fill at most, so that filling and sending overlap.
+const LOT_SHARE: usize = 8;
 /// Longest texts of one rule, in bytes: a description, a link and tags.
 pub const MAX_RULE_BYTES: usize = 16 * 1024;
 
@@ -113,9 +118,25 @@ impl ActiveExecution {
     /// # Errors
     /// Those of [`queue`](Self::queue) and [`flush`](Self::flush); what came before the error was sent.
     pub async fn push_all(&self, findings: impl IntoIterator<Item = Finding>) -> Result<()> {
+        let mut lot = Vec::new();
+        let mut room = 0;
         for finding in findings {
-            self.queue(finding).await?;
+            let bytes = match finding.check().and_then(|()| size(&finding)) {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    self.put_all(lot, room).await?;
+                    return Err(error);
+                }
+            };
+            let settings = &self.shared.settings;
+            room += settings.room_of(bytes);
+            lot.push((finding, bytes));
+            if lot.len() >= LOT || room >= settings.queue_bytes / LOT_SHARE {
+                self.put_all(std::mem::take(&mut lot), room).await?;
+                room = 0;
+            }
         }
+        self.put_all(lot, room).await?;
         self.flush().await
     }
 
@@ -147,7 +168,8 @@ impl ActiveExecution {
             });
         }
         let rule = What::Rule(id, Box::new(rule));
-        self.put(bytes, None, |_| (rule, bytes)).await
+        let room = self.shared.settings.room_of(bytes);
+        self.put(room, None, |_| vec![(rule, bytes)]).await
     }
 
     /// Ends it well: everything was looked at, so that what was not found is gone.
@@ -190,42 +212,52 @@ impl ActiveExecution {
     async fn accept(&self, finding: Finding, waiter: Option<Waiter>) -> Result<()> {
         finding.check()?;
         let bytes = size(&finding)?;
-        self.put(bytes, waiter, |seen| match seen.observe(finding) {
-            Observed::New(identified) => {
-                self.accepted.fetch_add(1, Ordering::Relaxed);
-                (What::Finding(Box::new(identified)), bytes)
-            }
-            Observed::Again(again) => self.repeat(again),
+        let room = self.shared.settings.room_of(bytes);
+        self.put(room, waiter, |seen| {
+            vec![self.observe(seen, finding, bytes)]
         })
         .await
     }
 
-    fn repeat(&self, again: Again) -> (What, usize) {
-        self.repeats.fetch_add(1, Ordering::Relaxed);
-        (What::Again(again), AGAIN_BYTES)
+    async fn put_all(&self, findings: Vec<(Finding, usize)>, room: usize) -> Result<()> {
+        if findings.is_empty() {
+            return Ok(());
+        }
+        self.put(room, None, |seen| {
+            let observe = |(finding, bytes)| self.observe(seen, finding, bytes);
+            findings.into_iter().map(observe).collect()
+        })
+        .await
+    }
+
+    fn observe(&self, seen: &mut Fingerprinter, finding: Finding, bytes: usize) -> (What, usize) {
+        match seen.observe(finding) {
+            Observed::New(identified) => {
+                self.accepted.fetch_add(1, Ordering::Relaxed);
+                (What::Finding(Box::new(identified)), bytes)
+            }
+            Observed::Again(again) => {
+                self.repeats.fetch_add(1, Ordering::Relaxed);
+                (What::Again(again), AGAIN_BYTES)
+            }
+        }
     }
 
     /// Waits for room, then observes and hands over in one step: a caller that stops waiting
     /// leaves nothing behind that was seen and not sent, and a repeat never overtakes its finding.
     async fn put(
         &self,
-        bytes: usize,
+        room: usize,
         waiter: Option<Waiter>,
-        observe: impl FnOnce(&mut Fingerprinter) -> (What, usize),
+        observe: impl FnOnce(&mut Fingerprinter) -> Vec<(What, usize)>,
     ) -> Result<()> {
-        let wanted = bytes.clamp(1, self.shared.settings.queue_bytes) as u32;
+        let wanted = room.clamp(1, self.shared.settings.queue_bytes) as u32;
         let (room, place) = match self.reserve_at_once(wanted) {
             Some(reserved) => reserved,
             None => self.reserve(wanted).await?,
         };
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let (what, bytes) = observe(&mut seen);
-        place.send(Message::Item(Item {
-            what,
-            bytes,
-            room,
-            waiter,
-        }));
+        place.send(Message::Lot(Lot::new(observe(&mut seen), room, waiter)));
         Ok(())
     }
 

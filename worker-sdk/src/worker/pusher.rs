@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::batch::{Item, Load, Sent, Waiter};
+use super::batch::{Load, Lot, Sent, Waiter};
 use super::execution::Summary;
 use super::outlet::Outlet;
 use super::process::Shared;
@@ -21,7 +21,7 @@ use crate::session::{Change, Execution, Ongoing};
 
 /// What an execution's handle says to its task.
 pub(super) enum Message {
-    Item(Item),
+    Lot(Lot),
     Flush(Waiter),
     End(End),
     HandOver(oneshot::Sender<Result<Ongoing>>),
@@ -65,6 +65,8 @@ pub(super) struct Pusher {
     inbox: mpsc::Receiver<Message>,
     station: Station,
     load: Load,
+    /// What did not fit into the load, which is full then.
+    rest: Option<Lot>,
     /// The first refusal that nobody was told of.
     refused: Option<Error>,
     recovered: watch::Receiver<u64>,
@@ -86,6 +88,7 @@ impl Pusher {
             inbox,
             station: Station::Home(Box::new(delivery)),
             load: Load::default(),
+            rest: None,
             refused: None,
             recovered,
             stopping: false,
@@ -98,7 +101,7 @@ impl Pusher {
         loop {
             self.fly_if_due();
             match self.event().await {
-                Event::Message(Message::Item(item)) => self.load.add(item, Instant::now()),
+                Event::Message(Message::Lot(lot)) => self.add(lot),
                 Event::Message(Message::Flush(waiter)) => self.flush(waiter),
                 Event::Message(Message::End(end)) => {
                     if self.end(end).await {
@@ -137,6 +140,10 @@ impl Pusher {
         }
     }
 
+    fn add(&mut self, lot: Lot) {
+        self.rest = self.load.add(lot, &self.shared.settings, Instant::now());
+    }
+
     fn fly_if_due(&mut self) {
         let settings = &self.shared.settings;
         let now = Instant::now();
@@ -160,6 +167,11 @@ impl Pusher {
             }
             away => away,
         };
+        if self.load.is_empty()
+            && let Some(rest) = self.rest.take()
+        {
+            self.add(rest);
+        }
     }
 
     /// The store was away: asks whether it came back with all it had acknowledged.

@@ -77,6 +77,13 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// The room in the queue that so many encoded bytes take: of all of it no less than one of
+    /// [`queue`](Self::queue) findings has, so that it bounds their number too.
+    pub(super) fn room_of(&self, bytes: usize) -> usize {
+        let least = self.queue_bytes / self.queue.max(1);
+        bytes.max(least).clamp(1, self.queue_bytes)
+    }
+
     /// Refuses what cannot work.
     ///
     /// # Errors

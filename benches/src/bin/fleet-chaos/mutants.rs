@@ -230,7 +230,7 @@ async fn functions_that_acknowledge_and_forget_are_caught() {
 
 #[tokio::test]
 async fn functions_that_count_twice_are_caught() {
-    let trial = trial(&[("sums[field] = before + by", "sums[field] = before + 2 * by")]).await;
+    let trial = trial(&[("text(before + by)", "text(before + 2 * by)")]).await;
     assert!(trial.verdict.broken.count > 0, "{}", trial.verdict);
 }
 

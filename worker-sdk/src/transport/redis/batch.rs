@@ -1,4 +1,4 @@
-//! A batch as the arguments of `fleet_push_3`.
+//! A batch as the arguments of `fleet_push_4`.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use foldhash::fast::RandomState;
 use redis::Cmd;
 
 use crate::error::{Error, Result};
-use crate::finding::Finding;
+use crate::finding::{Finding, Fingerprint};
 use crate::ids::BotId;
 use crate::keys::count;
 use crate::push::{Batch, MAX_BATCH_BYTES, PushAnswer};
@@ -51,6 +51,16 @@ enum Counted<'a> {
 }
 
 impl Counted<'_> {
+    /// Number of its kind among those that a batch's fields are ordered by.
+    fn kind(self) -> usize {
+        match self {
+            Self::Tally(_) => 0,
+            Self::Bot(_) => 1,
+            Self::Category(_) => 2,
+            Self::Rule(..) => 3,
+        }
+    }
+
     fn field(self, bot: &BotId) -> String {
         match self {
             Self::Tally(severity) => {
@@ -63,6 +73,9 @@ impl Counted<'_> {
     }
 }
 
+/// Kinds of fields: tallies, bots, categories and rules.
+const KINDS: usize = 4;
+
 /// Sums findings by field: a batch has many findings, some groups, few fields.
 #[derive(Default)]
 struct Tallies<'a> {
@@ -70,7 +83,7 @@ struct Tallies<'a> {
     /// Of each group, the numbers of its four fields from 1; 0 for none.
     fields_of: Vec<[u16; 4]>,
     numbers: HashMap<Counted<'a>, u16, RandomState>,
-    fields: Vec<(Counted<'a>, u32)>,
+    fields: Vec<(Counted<'a>, u16)>,
 }
 
 impl<'a> Tallies<'a> {
@@ -120,29 +133,71 @@ impl<'a> Tallies<'a> {
             self.fields.len() as u16
         })
     }
+
+    /// Orders the fields by their kinds, each kind as it came; how many there are of each.
+    fn sort(&mut self) -> [u16; KINDS] {
+        let mut of_kind = [0; KINDS];
+        let mut order: Vec<u16> = (0..self.fields.len() as u16).collect();
+        order.sort_by_key(|at| self.fields.get(usize::from(*at)).map(|(c, _)| c.kind()));
+        let mut numbers = vec![0_u16; order.len() + 1];
+        let mut fields = Vec::with_capacity(order.len());
+        for (number, at) in (1..).zip(&order) {
+            let Some(&field) = self.fields.get(usize::from(*at)) else {
+                continue;
+            };
+            if let Some(place) = numbers.get_mut(usize::from(*at) + 1) {
+                *place = number;
+            }
+            if let Some(kind) = of_kind.get_mut(field.0.kind()) {
+                *kind += 1;
+            }
+            fields.push(field);
+        }
+        for field in self.fields_of.as_flattened_mut() {
+            *field = numbers.get(usize::from(*field)).copied().unwrap_or(0);
+        }
+        self.fields = fields;
+        of_kind
+    }
+
+    /// The weight class of each rule among the fields.
+    fn rules_classes(&self) -> Vec<u8> {
+        let class = |(counted, _): &(Counted<'_>, u16)| match counted {
+            Counted::Rule(class, _) => Some(*class as u8),
+            _ => None,
+        };
+        self.fields.iter().filter_map(class).collect()
+    }
 }
 
-/// The score of a finding in its session's index: orders by severity, then by `order`, its place among
-/// those of its producer. Written out here, since Lua would print it and Redis read it again.
+/// The score of a finding that a repair gives to its session's index: orders by severity, then by
+/// `order`. A push's are made in Redis, of the class and the session's version, which lies above any
+/// `order` here: what a push has added is told by its score.
 pub fn score(class: WeightClass, order: u64) -> u64 {
-    const RANK: u64 = 1 << 40;
-    u64::from(class as u8) * RANK + order % RANK
+    const CLASS: u64 = 1 << 50;
+    const ORDERS: u64 = 1 << 40;
+    u64::from(class as u8) * CLASS + order % ORDERS
 }
 
-/// Adds the arguments of `fleet_push_3` to `command`.
+/// Adds the arguments of `fleet_push_4` to `command`.
 ///
 /// # Errors
 /// [`Error::TooLarge`] when a finding or the whole is.
 pub(super) fn arguments(command: &mut Cmd, batch: &Batch) -> Result<()> {
+    let size = batch.findings.len();
     let mut tallies = Tallies::default();
-    let mut numbers = Vec::with_capacity(batch.findings.len() * 2);
-    let mut bodies = Vec::with_capacity(batch.findings.len() * wire::TYPICAL_BYTES);
+    let mut groups = Vec::with_capacity(size * 2);
+    let mut fingerprints = Vec::with_capacity(size * size_of::<Fingerprint>());
+    let mut classes = Vec::with_capacity(size);
+    let mut bodies = Vec::with_capacity(size * wire::TYPICAL_BYTES);
     for identified in &batch.findings {
         let group = tallies.add(&identified.finding);
+        groups.extend_from_slice(&group.to_be_bytes());
+        fingerprints.extend_from_slice(&identified.fingerprint.0);
+        classes.push(identified.finding.weight_class() as u8);
         wire::join_encoded(identified, &mut bodies)?;
-        numbers.extend_from_slice(&group.to_be_bytes());
     }
-    let bytes = bodies.len() - 4 * batch.findings.len();
+    let bytes = bodies.len() - 4 * size;
     if bytes > MAX_BATCH_BYTES {
         let (size, limit) = (bytes as u64, MAX_BATCH_BYTES as u64);
         return Err(Error::TooLarge {
@@ -151,13 +206,8 @@ pub(super) fn arguments(command: &mut Cmd, batch: &Batch) -> Result<()> {
             limit,
         });
     }
+    let of_kind = tallies.sort();
     let again: Vec<u8> = batch.again.iter().flat_map(wire::encode_again).collect();
-    let groups: Vec<u8> = tallies
-        .fields_of
-        .as_flattened()
-        .iter()
-        .flat_map(|field| field.to_be_bytes())
-        .collect();
     command
         .arg(batch.session.as_str())
         .arg(batch.bot.as_str())
@@ -165,32 +215,37 @@ pub(super) fn arguments(command: &mut Cmd, batch: &Batch) -> Result<()> {
         .arg(batch.attempt);
     command
         .arg(wire::WIRE_VERSION)
-        .arg(batch.findings.len())
+        .arg(size)
         .arg(tallies.fields.len())
         .arg(batch.rules.len());
     let (packed, packing) = wire::pack(bodies);
     command.arg(again).arg(packed).arg(packing);
-    command.arg(numbers).arg(groups);
+    command
+        .arg(groups)
+        .arg(big_endian(tallies.fields_of.as_flattened()));
     command.arg(trace::current().map_or(String::new(), String::from));
-    for (counted, findings) in &tallies.fields {
-        command.arg(counted.field(&batch.bot)).arg(*findings);
+    command.arg(fingerprints).arg(classes);
+    command
+        .arg(big_endian(&of_kind))
+        .arg(tallies.rules_classes());
+    let counted: Vec<u16> = tallies.fields.iter().map(|(_, n)| *n).collect();
+    command.arg(big_endian(&counted));
+    for (counted, _) in &tallies.fields {
+        command.arg(counted.field(&batch.bot));
     }
     for (rule, texts) in &batch.rules {
         command
             .arg(rule)
             .arg(serde_json::to_vec(texts).map_err(Error::protocol)?);
     }
-    let first = batch.sequence.wrapping_mul(1_000);
-    for (position, identified) in (0..).zip(&batch.findings) {
-        let class = identified.finding.weight_class();
-        command
-            .arg(score(class, first.wrapping_add(position)))
-            .arg(&identified.fingerprint.0);
-    }
     Ok(())
 }
 
-/// Reads the answer of `fleet_push_3`.
+fn big_endian(numbers: &[u16]) -> Vec<u8> {
+    numbers.iter().flat_map(|n| n.to_be_bytes()).collect()
+}
+
+/// Reads the answer of `fleet_push_4`.
 ///
 /// # Errors
 /// [`Error::Protocol`] when it is not one.

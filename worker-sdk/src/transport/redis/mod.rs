@@ -49,6 +49,8 @@ pub const LIBRARY: &str = concat!(
     include_str!("functions/beat.lua"),
     include_str!("functions/open.lua"),
     include_str!("functions/execution.lua"),
+    include_str!("functions/counts.lua"),
+    include_str!("functions/packed.lua"),
     include_str!("functions/push.lua"),
 );
 
@@ -262,7 +264,7 @@ impl Write for RedisWriter {
             keys.rollup(partition),
             keys.packed(session),
         ];
-        let mut command = fcall("fleet_push_3", &keys);
+        let mut command = fcall("fleet_push_4", &keys);
         batch::arguments(&mut command, batch)?;
         let (outcome, text): (String, String) = self.link.call(&command).await?;
         batch::answer(&outcome, &text)

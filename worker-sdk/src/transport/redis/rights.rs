@@ -47,6 +47,7 @@ const WORKER: &[(&str, &str)] = &[
     ("XADD", "LOG * f v"),
     ("ZMSCORE", "INDEX m"),
     ("ZADD", "INDEX 1 m"),
+    ("ZREM", "INDEX m"),
     ("GETRANGE", "PACKED 0 0"),
     ("STRLEN", "PACKED"),
     ("HMGET", "COUNTS f"),

@@ -1,4 +1,4 @@
--- fleet_push_3: applies a batch of findings, once.
+-- fleet_push_4: applies a batch of findings, once.
 -- KEYS: session, log, index, counts, rules, sessions, feed, producer, rollup, packed
 -- ARGV: session id, bot, sequence, attempt, wire version, findings N, fields F, rules R,
 --       repeats (20 bytes each),
@@ -6,259 +6,208 @@
 --       N x (number of its group: two bytes, big-endian), joined,
 --       groups: G x (numbers of the four fields it is counted in, 0 for none: two bytes each), joined,
 --       trace as in W3C Trace Context or '',
---       F x (field: 't:', 'b:', 'c:' or 'w:' and what it counts; findings),
---       R x (rule, texts as JSON),
---       N x (score, fingerprint)
+--       N x fingerprint, joined,
+--       N x (its weight class: one byte, 0 for critical to 4 for suggestion), joined,
+--       fields of each kind, which follow in this order, t, b, c, w: two bytes each,
+--       the class of each w field (one byte), joined,
+--       F x (findings: two bytes), joined,
+--       F x (field: 't:', 'b:', 'c:' or 'w:CLASS:' and what it counts; each kind as its first finding came),
+--       R x (rule, texts as JSON)
 -- Answers {'applied' | 'again' | 'old', 'version new total known,known,...'}; refuses with NOTFOUND, GAP,
 -- CONFLICT or INVALID.
 --
+-- fleet_push_3: the same for software of the version before. From the fifteenth on its ARGV are
+--       F x (field, findings), R x (rule, texts), N x (score, fingerprint).
+--
 -- A batch is logged as it came: its findings are one argument, which is not looked into. Of one of
 -- which the session has a part, the entry says which findings were known (k), and readers leave
--- these out. Numbers that Lua would have to print, for Redis to read again, come printed.
-local HEAD, FIELD, RULE, FINDING = 14, 2, 2, 2
-local NUMBER = 2 -- bytes of the number of a finding's group
-local GROUP = 8 -- bytes that say where a group is counted
+-- these out. What there is once a finding is joined: an argument costs Redis more than what is in it.
 local MAX_FINDINGS = 1000
-local LIMITS = { -- fields of a kind counted apart; what counts them, and where the others go
-  w = {'rules', 4096, function(field) return string.match(field, '^w:[^:]*:') .. 'other' end},
-  c = {'categories', 256, function() return 'c:other' end},
-}
-local FINGERPRINT = 16 -- bytes of one
-local WINDOW = 32 -- packed fingerprints read at once
-local GUESSES = 8 -- windows after which a search goes by halves
 local MAX_TEXTS = 4096 -- rules whose texts are kept
+local HEAD, HEAD_BEFORE = 19, 14 -- arguments before the fields
+local SPAN = 50 -- fingerprints taken out of their string at once
+local KINDS = {'t', 'b', 'c', 'w'}
+local CLASSES = {'critical', 'error', 'warning', 'info', 'suggestion'}
+local PREFIXES = {t = 't:', b = 'b:', c = 'c:', w = 'w:?:', critical = 'w:critical:', error = 'w:error:',
+  warning = 'w:warning:', info = 'w:info:', suggestion = 'w:suggestion:'}
+local SIXTEEN -- how a span is taken out
 
--- Redis keeps a hash of up to 512 short fields as one list and walks it for each field that is read
--- or set: at 120 fields that costs 1.2 us, in a hash table 0.5. A long value makes it one, for good.
-local LIST, WALKED = 512, 64
-local LONG = '.................................................................' -- 65 bytes
-local function spread(counts_key, fields)
-  if fields < 16 then return end
-  local length = redis.call('HLEN', counts_key)
-  if length > WALKED and length <= LIST then
-    redis.call('HSET', counts_key, 'long', LONG)
-    redis.call('HDEL', counts_key, 'long')
+-- The score of each class in the index: worse ones first, and in the order they came. No member has
+-- one of these yet, since no version comes twice: what a command has added is told by it.
+local function scores_at(version)
+  local scores = {}
+  for class = 0, #CLASSES - 1 do
+    scores[class] = int(class * 1125899906842624 + version - 1700000000000000)
   end
+  return scores
 end
 
--- What the findings of a session weigh, by class: rules, findings, and the sum over these rules of
--- log2 of their findings, in billionths. Kept, so that health costs the same however many rules
--- there are; as text, `class=rules/findings/logs` with spaces between.
-local function read_weights(text)
-  local weights = {}
-  for class, rules, open, logs in string.gmatch(text or '', '(%w+)=(%d+)/(%d+)/(%d+)') do
-    weights[class] = {tonumber(rules), tonumber(open), tonumber(logs)}
-  end
-  return weights
-end
-
-local function write_weights(weights)
-  local words = {}
-  for class, weight in pairs(weights) do
-    words[#words + 1] = class .. '=' .. int(weight[1]) .. '/' .. int(weight[2]) .. '/' .. int(weight[3])
-  end
-  return table.concat(words, ' ')
-end
-
--- log2 of `n` in billionths. Small numbers come again and again: theirs are kept.
-local LOGS, KEPT = {}, 4096
-local function log2(n)
-  if n < 2 then return 0 end
-  local log = LOGS[n]
-  if log then return log end
-  log = math.floor(math.log(n) / math.log(2) * 1e9 + 0.5)
-  if n <= KEPT then LOGS[n] = log end
-  return log
-end
-
--- Adds `by` findings to a rule that had `before`.
-local function weigh(weights, field, before, by)
-  local class = string.match(field, '^w:([^:]*):')
-  local weight = weights[class] or {0, 0, 0}
-  weights[class] = weight
-  if before == 0 then weight[1] = weight[1] + 1 end
-  weight[2] = weight[2] + by
-  weight[3] = weight[3] + log2(before + by) - log2(before)
-end
-
--- Where `field`, of which nothing is counted yet, is counted: there, or with the others when it would
--- be one too many. `held` has how many fields of its kind there are.
-local function place(held, kind, field)
-  if not LIMITS[kind] then return field end
-  local name, limit, other = unpack(LIMITS[kind])
-  if held[name] >= limit then return other(field) end
-  held[name] = held[name] + 1
-  return field
-end
-
--- What each of these fields counts with this batch, and what the findings weigh then.
-local function sum(keys, fields, added, weights)
-  local counted = redis.call('HMGET', keys[4], unpack(fields))
-  local numbers = redis.call('HMGET', keys[1], 'rules', 'categories')
-  local rules, categories = tonumber(numbers[1] or '0'), tonumber(numbers[2] or '0')
-  local held, sums, weighed = {rules = rules, categories = categories}, {}, false
-  for i, field in ipairs(fields) do
-    local kind, by = string.sub(field, 1, 1), added[i]
-    local before = sums[field] or tonumber(counted[i] or '0')
-    if before == 0 then
-      field = place(held, kind, field)
-      if field ~= fields[i] then
-        before = sums[field] or tonumber(redis.call('HMGET', keys[4], field)[1] or '0')
-      end
-    end
-    sums[field] = before + by
-    if kind == 'w' then
-      weigh(weights, field, before, by)
-      weighed = true
-    end
-  end
-  if held.rules > rules then redis.call('HINCRBY', keys[1], 'rules', held.rules - rules) end
-  if held.categories > categories then
-    redis.call('HINCRBY', keys[1], 'categories', held.categories - categories)
-  end
-  if weighed then redis.call('HSET', keys[1], 'weights', write_weights(weights)) end
-  return sums
-end
-
--- Counts what is on the tallies; fields of the counts by two commands, however many they are.
-local function count(keys, args, tallies, weights)
-  local fields, added = {}, {}
-  for i, findings in ipairs(tallies) do
-    local field, by = args[HEAD + i * FIELD - 1], tonumber(findings)
-    if by < 1 then
-      -- All of them were known.
-    elseif string.sub(field, 1, 1) == 't' then
-      redis.call('HINCRBY', keys[1], field, by)
-    else
-      fields[#fields + 1], added[#added + 1] = field, by
-    end
-  end
-  if #fields == 0 then return end
-  spread(keys[4], #fields)
-  local words = {}
-  for field, counted in pairs(sum(keys, fields, added, weights)) do
-    words[#words + 1], words[#words + 2] = field, int(counted)
-  end
-  redis.call('HSET', keys[4], unpack(words))
-end
-
--- The findings of each field, or nil and what is wrong. Each finding has a severity and a bot.
-local function read_tallies(args, n, fields)
-  local tallies, sums = {}, {t = 0, b = 0, c = 0, w = 0}
-  for i = 1, fields do
-    local field, by = args[HEAD + i * FIELD - 1], tonumber(args[HEAD + i * FIELD])
-    local kind = string.match(field, '^(.):')
-    if not sums[kind or ''] or (kind == 'w' and not string.find(field, '^w:[^:]*:')) then
-      return nil, 'field ' .. i .. ' counts nothing known'
-    end
-    if not by or by < 1 or by % 1 ~= 0 then return nil, 'field ' .. i .. ' is empty' end
-    sums[kind] = sums[kind] + by
-    tallies[i] = args[HEAD + i * FIELD]
-  end
-  if sums.t ~= n or sums.b ~= n or sums.c > n or sums.w > n then return nil, 'its counts do not add up' end
-  return tallies
-end
-
--- The batch's fingerprints and its tallies, or nil and what is wrong.
-local function read(args, n, fields, rules)
+-- The sizes of a batch, or nil and what is wrong.
+local function sizes_of(args)
+  local n, fields, rules = tonumber(args[6]), tonumber(args[7]), tonumber(args[8])
   if not (n and fields and rules) or n > MAX_FINDINGS or n < 0 or fields < 0 or rules < 0 then
     return nil, 'its sizes are out of bounds'
   end
-  local base = HEAD + fields * FIELD + rules * RULE
-  if #args ~= base + n * FINDING or #args[12] ~= n * NUMBER or #args[13] % GROUP ~= 0 then
-    return nil, 'its parts do not add up'
-  end
+  if #args[12] ~= n * 2 or #args[13] % GROUP ~= 0 then return nil, 'its parts do not add up' end
   if #args[9] % 20 ~= 0 then return nil, 'its repeats are torn' end
-  local tallies, wrong = read_tallies(args, n, fields)
-  if not tallies then return nil, wrong end
-  local fingerprints, seen = {}, {}
-  for i = 1, n do
-    local fingerprint = args[base + i * FINDING]
-    if #fingerprint ~= 16 or seen[fingerprint] then
-      return nil, 'fingerprint ' .. i .. ' is torn or there twice'
-    end
-    seen[fingerprint] = true
-    fingerprints[i] = fingerprint
-  end
-  return fingerprints, tallies
+  return n, fields, rules
 end
 
--- Takes one finding of a group off the tallies; whether it was on them.
-local function take_off(args, group, tallies)
-  if group < 1 or group * GROUP > #args[13] then return false end
-  local counted = {struct.unpack('>I2I2I2I2', args[13], (group - 1) * GROUP + 1)}
-  for i = 1, 4 do
-    local field = counted[i]
-    if field > 0 then
-      if not tallies[field] or tonumber(tallies[field]) < 1 then return false end
-      tallies[field] = tallies[field] - 1
-    end
+local function batch_of(args, n, rules, rules_after)
+  return {n = n, groups_of = args[12], groups = args[13], rules = rules, rules_after = rules_after,
+    fields = {}, added = {}, kinds = {}, classes = {}, words = {}}
+end
+
+-- Whether each finding has a severity and a bot, or nil and what is wrong.
+local function adds_up(batch)
+  local sums = {t = 0, b = 0, c = 0, w = 0}
+  for i, by in ipairs(batch.added) do
+    if by < 1 or by % 1 ~= 0 then return nil, 'field ' .. i .. ' is empty' end
+    sums[batch.kinds[i]] = sums[batch.kinds[i]] + by
+  end
+  if sums.t ~= batch.n or sums.b ~= batch.n or sums.c > batch.n or sums.w > batch.n then
+    return nil, 'its counts do not add up'
   end
   return true
 end
 
--- Which of two comes first, -1, 0 or 1: as numbers, since Lua compares strings by the locale.
-local function compare(a, at, b)
-  local one, other = {struct.unpack('>I4I4I4I4', a, at)}, {struct.unpack('>I4I4I4I4', b, 1)}
-  for i = 1, 4 do
-    if one[i] ~= other[i] then return one[i] < other[i] and -1 or 1 end
+-- Reads the fields of a batch, which stand by kind.
+local function read_fields(args, batch)
+  local of_kind, after = {struct.unpack('>I2I2I2I2', args[17])}, 0
+  for number, kind in ipairs(KINDS) do
+    if kind == 'w' and #args[18] ~= of_kind[number] then return nil, 'its parts do not add up' end
+    for i = after + 1, after + of_kind[number] do
+      local class = kind == 'w' and CLASSES[string.byte(args[18], i - after) + 1] or nil
+      local prefix, field = PREFIXES[class or kind], args[HEAD + i]
+      if not field or string.sub(field, 1, #prefix) ~= prefix then
+        return nil, 'field ' .. i .. ' is not of its kind'
+      end
+      batch.fields[i], batch.kinds[i], batch.classes[i] = field, kind, class
+      batch.added[i] = struct.unpack('>I2', args[19], i * 2 - 1)
+    end
+    after = after + of_kind[number]
   end
-  return 0
+  return adds_up(batch)
 end
 
--- How far up a fingerprint stands among all there can be, 0 to 1.
-local function height(s, at)
-  local high, low = struct.unpack('>I4I4', s, at)
-  return (high + low / 4294967296) / 4294967296
-end
-
--- Whether one of `packed` fingerprints, ascending, is this. They are hashes, so its place can be
--- guessed: of 100,000 two or three windows are read. Where guessing does not help, halving does.
-local function is_packed(packed_key, packed, fingerprint)
-  local wanted, first, last, below, above, guesses = height(fingerprint, 1), 0, packed, 0, 1, 0
-  while first < last do
-    local share = (wanted - below) / (above - below)
-    if guesses >= GUESSES or not (share >= 0 and share <= 1) then share = 0.5 end
-    guesses = guesses + 1
-    local middle = first + math.floor((last - first) * share)
-    local from = math.max(first, math.min(middle - WINDOW / 2, last - WINDOW))
-    local to = math.min(from + WINDOW, last)
-    local window = redis.call('GETRANGE', packed_key, int(from * FINGERPRINT), int(to * FINGERPRINT - 1))
-    local top = #window - FINGERPRINT + 1
-    if compare(window, 1, fingerprint) > 0 then
-      last, above = from, height(window, 1)
-    elseif compare(window, top, fingerprint) < 0 then
-      first, below = to, height(window, top)
-    else
-      local at = string.find(window, fingerprint, 1, true)
-      while at and at % FINGERPRINT ~= 1 do at = string.find(window, fingerprint, at + 1, true) end
-      return at and true or false
+-- Takes scores and fingerprints out of their strings, as arguments of ZADD.
+local function read_words(args, batch, scores)
+  SIXTEEN = SIXTEEN or string.rep('c16', SPAN)
+  local words, last = batch.words, 0
+  for first = 1, batch.n, SPAN do
+    local size = math.min(SPAN, batch.n - first + 1)
+    local format = size == SPAN and SIXTEEN or string.rep('c16', size)
+    local fingerprints = {struct.unpack(format, args[15], (first - 1) * FINGERPRINT + 1)}
+    local classes = {string.byte(args[16], first, first + size - 1)}
+    for i = 1, size do
+      local score = scores[classes[i]]
+      if not score then return nil, 'finding ' .. (first + i - 1) .. ' has no weight class' end
+      words[last + 1], words[last + 2] = score, fingerprints[i]
+      last = last + 2
     end
   end
-  return false
+  return batch
 end
 
--- What the index shall get of a batch of which the session has some; nil and what is wrong
--- otherwise. Takes what is known off the tallies.
-local function sift(args, base, n, scores, tallies)
-  local members = {}
+-- A batch as fleet_push_4 is given it, or nil and what is wrong.
+local function read(args, scores)
+  local n, fields, rules = sizes_of(args)
+  if not n then return nil, fields end
+  if #args ~= HEAD + fields + rules * 2 or #args[15] ~= n * FINGERPRINT or #args[16] ~= n
+    or #args[17] ~= #KINDS * 2 or #args[19] ~= fields * 2 then
+    return nil, 'its parts do not add up'
+  end
+  local batch = batch_of(args, n, rules, HEAD + fields)
+  local right, wrong = read_fields(args, batch)
+  if not right then return nil, wrong end
+  if #batch.fields ~= fields then return nil, 'its parts do not add up' end
+  return read_words(args, batch, scores)
+end
+
+-- A batch as fleet_push_3 is given it, or nil and what is wrong.
+local function read_before(args, scores)
+  local n, fields, rules = sizes_of(args)
+  if not n then return nil, fields end
+  local batch = batch_of(args, n, rules, HEAD_BEFORE + fields * 2)
+  local after = batch.rules_after + rules * 2
+  if #args ~= after + n * 2 then return nil, 'its parts do not add up' end
+  for i = 1, fields do
+    local field = args[HEAD_BEFORE + i * 2 - 1]
+    local kind, class = string.match(field, '^([tbc]):'), string.match(field, '^w:([^:]*):')
+    if not kind and not class then return nil, 'field ' .. i .. ' counts nothing known' end
+    batch.fields[i], batch.kinds[i], batch.classes[i] = field, kind or 'w', class
+    batch.added[i] = tonumber(args[HEAD_BEFORE + i * 2]) or 0
+  end
+  local right, wrong = adds_up(batch)
+  if not right then return nil, wrong end
   for i = 1, n do
-    if not scores[i] then
-      members[#members + 1] = args[base + i * FINDING - 1]
-      members[#members + 1] = args[base + i * FINDING]
-    elseif not take_off(args, struct.unpack('>I2', args[12], (i - 1) * NUMBER + 1), tallies) then
-      return nil, 'finding ' .. i .. ' is not counted'
+    local class = math.floor((tonumber(args[after + i * 2 - 1]) or -1) / 1099511627776)
+    batch.words[i * 2 - 1], batch.words[i * 2] = scores[class], args[after + i * 2]
+    if not scores[class] or #args[after + i * 2] ~= FINGERPRINT then
+      return nil, 'finding ' .. i .. ' has no score or fingerprint'
     end
   end
-  return members
+  return batch
 end
 
--- Marks those of the fingerprints that a compacted session has packed.
-local function recall(packed_key, fingerprints, scores)
-  local packed = redis.call('STRLEN', packed_key) / FINGERPRINT
-  for i, fingerprint in ipairs(fingerprints) do
-    scores[i] = scores[i] or is_packed(packed_key, packed, fingerprint)
+-- Every second of some words.
+local function second(words)
+  local others = {}
+  for i = 2, #words, 2 do others[i / 2] = words[i] end
+  return others
+end
+
+-- Those of a batch that a compacted session has not packed, as arguments of ZADD.
+local function not_packed(packed_key, words)
+  local packed, rest, last = redis.call('STRLEN', packed_key) / FINGERPRINT, {}, 0
+  for i = 2, #words, 2 do
+    if not is_packed(packed_key, packed, words[i]) then
+      rest[last + 1], rest[last + 2] = words[i - 1], words[i]
+      last = last + 2
+    end
   end
+  return rest
+end
+
+-- Which findings of a batch the index had, as numbers from 0, and which it was given: those have this
+-- batch's score. Nil and what is wrong where one is there twice.
+local function tell_apart(index_key, words)
+  local had, given, seen = {}, {}, {}
+  local fingerprints = second(words)
+  local scores = redis.call('ZMSCORE', index_key, unpack(fingerprints))
+  for i, fingerprint in ipairs(fingerprints) do
+    if not scores[i] or tonumber(scores[i]) ~= tonumber(words[i * 2 - 1]) then
+      had[#had + 1] = i - 1
+    elseif seen[fingerprint] then
+      return nil, given, 'fingerprint ' .. i .. ' is there twice'
+    else
+      seen[fingerprint] = true
+      given[#given + 1] = fingerprint
+    end
+  end
+  return had, given
+end
+
+-- Gives the index what is new of a batch, and takes the rest off what is counted; the numbers of the
+-- rest, from 0. Most batches are new, or known, as a whole: then one command says so. Nil and what is
+-- wrong otherwise, with the index as it was.
+local function index(keys, batch, compacted)
+  local words, known = batch.words, {}
+  if compacted then words = not_packed(keys[10], words) end
+  local given = #words > 0 and redis.call('ZADD', keys[3], 'NX', unpack(words)) or 0
+  if given == batch.n then return known end
+  if given == 0 then
+    for i = 1, batch.n do known[i] = i - 1 end
+    for i in ipairs(batch.added) do batch.added[i] = 0 end
+    return known
+  end
+  local had, added, wrong = tell_apart(keys[3], batch.words)
+  for _, number in ipairs(had or {}) do
+    if not take_off(batch, number + 1) then wrong = 'finding ' .. (number + 1) .. ' is not counted' end
+  end
+  if not wrong then return had end
+  redis.call('ZREM', keys[3], unpack(added))
+  return nil, wrong
 end
 
 -- Logs a batch of which so many findings are new, unless it says nothing.
@@ -271,11 +220,26 @@ local function log(log_key, args, bot, new, known)
   end
 end
 
-local function push(keys, args)
+local function describe(rules_key, args, batch)
+  for i = 1, batch.rules do
+    local at = batch.rules_after + i * 2 - 1
+    if redis.call('HLEN', rules_key) < MAX_TEXTS then
+      redis.call('HSETNX', rules_key, args[at], args[at + 1])
+    end
+  end
+end
+
+-- Why an execution takes no findings of this attempt, or nothing.
+local function objection(x, bot, attempt)
+  if not x then return bot .. ' has no execution in this session; start it first' end
+  if x.state ~= 'running' then return 'the execution of ' .. bot .. ' is ' .. x.state .. '; reopen it to push more' end
+  if x.attempt ~= attempt then
+    return 'attempt ' .. attempt .. ' of ' .. bot .. ' was taken over by attempt ' .. x.attempt
+  end
+end
+
+local function push(keys, args, reader)
   local session, bot, sequence, attempt = args[1], args[2], tonumber(args[3]), tonumber(args[4])
-  local n, fields, rules = tonumber(args[6]), tonumber(args[7]), tonumber(args[8])
-  local fingerprints, tallies = read(args, n, fields, rules)
-  if not fingerprints then return refuse('INVALID', 'batch|' .. tallies) end
   if not sequence or sequence < 1 then return refuse('INVALID', 'batch|its sequence is below 1') end
   local stored = redis.call('HMGET', keys[1], 'version', 'x:' .. bot, 'total', 'compacted',
     'weights')
@@ -284,52 +248,28 @@ local function push(keys, args)
   if outcome == 'again' then return {'again', detail} end
   if outcome == 'old' then return {'old', stored[1] .. ' 0 ' .. stored[3] .. ' '} end
   if outcome == 'gap' then return refuse('GAP', detail) end
-  local x = load_execution(stored[2])
-  if not x then return refuse('CONFLICT', bot .. ' has no execution in this session; start it first') end
-  if x.state ~= 'running' then
-    return refuse('CONFLICT', 'the execution of ' .. bot .. ' is ' .. x.state .. '; reopen it to push more')
-  end
-  if x.attempt ~= attempt then
-    return refuse('CONFLICT', 'attempt ' .. attempt .. ' of ' .. bot .. ' was taken over by attempt ' .. x.attempt)
-  end
-  if stored[4] and not keys[10] then
-    return refuse('COMPACTED', 'the session was compacted; push with a client that knows of it')
-  end
-  local scores = n > 0 and redis.call('ZMSCORE', keys[3], unpack(fingerprints)) or {}
-  if stored[4] then recall(keys[10], fingerprints, scores) end
-  local known = {} -- numbers from 0
-  for i = 1, n do
-    if scores[i] then known[#known + 1] = i - 1 end
-  end
-  local base = HEAD + fields * FIELD + rules * RULE
-  local members, wrong
-  if #known > 0 then
-    members, wrong = sift(args, base, n, scores, tallies)
-    if not members then return refuse('INVALID', 'batch|' .. wrong) end
-  end
-
+  local against = objection(load_execution(stored[2]), bot, attempt)
+  if against then return refuse('CONFLICT', against) end
   local ms, us = now()
-  local new, total = n - #known, tonumber(stored[3])
-  if members and new > 0 then
-    redis.call('ZADD', keys[3], unpack(members))
-  elseif new > 0 then
-    redis.call('ZADD', keys[3], unpack(args, base + 1, base + n * FINDING))
-  end
+  local version = next_version(us, stored[1])
+  local batch, wrong = reader(args, scores_at(version))
+  if not batch then return refuse('INVALID', 'batch|' .. wrong) end
+  local known, unknown = index(keys, batch, stored[4])
+  if not known then return refuse('INVALID', 'batch|' .. unknown) end
+
+  local new, total = batch.n - #known, tonumber(stored[3])
   known = table.concat(known, ',')
   log(keys[2], args, bot, new, known)
-  count(keys, args, tallies, read_weights(stored[5]))
-  for i = 1, rules do
-    local at = HEAD + fields * FIELD + (i - 1) * RULE
-    if redis.call('HLEN', keys[5]) < MAX_TEXTS then redis.call('HSETNX', keys[5], args[at + 1], args[at + 2]) end
-  end
-  redis.call('HINCRBY', keys[1], 'xp:' .. bot, n)
+  count(keys, batch, read_weights(stored[5]))
+  describe(keys[5], args, batch)
+  redis.call('HINCRBY', keys[1], 'xp:' .. bot, batch.n)
   redis.call('HINCRBY', keys[1], 'total', new)
   redis.call('HINCRBY', keys[9], 'findings', new)
-  local version = next_version(us, stored[1])
   touch(keys[1], keys[6], keys[7], session, ms, version, args[14])
   local answer = int(version) .. ' ' .. new .. ' ' .. int(total + new) .. ' ' .. known
   remember(keys[8], sequence, answer)
   return {'applied', answer}
 end
 
-redis.register_function{function_name = 'fleet_push_3', callback = push}
+redis.register_function{function_name = 'fleet_push_3', callback = function(keys, args) return push(keys, args, read_before) end}
+redis.register_function{function_name = 'fleet_push_4', callback = function(keys, args) return push(keys, args, read) end}
