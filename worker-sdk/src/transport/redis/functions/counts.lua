@@ -61,10 +61,15 @@ local function text(n)
 end
 
 -- Adds `by` findings to a rule that had `before`.
-local function weigh(weight, before, by)
+local function weigh(weights, class, before, by)
+  local weight, after = weights[class], before + by
+  if not weight then
+    weight = {0, 0, 0}
+    weights[class] = weight
+  end
   if before == 0 then weight[1] = weight[1] + 1 end
   weight[2] = weight[2] + by
-  weight[3] = weight[3] + log2(before + by) - log2(before)
+  weight[3] = weight[3] + (LOGS[after] or log2(after)) - (LOGS[before] or log2(before))
 end
 
 -- Whether a field of which nothing is counted yet gets a place of its own. `held` has how many fields
@@ -92,13 +97,10 @@ local function sum(keys, batch, weights)
       before = others[field] or tonumber(redis.call('HMGET', keys[4], field)[1] or '0')
       others[field] = before + by
     else
-      words[last + 1], words[last + 2] = field, text(before + by)
+      words[last + 1], words[last + 2] = field, TEXTS[before + by] or text(before + by)
       last = last + 2
     end
-    if class then
-      weights[class] = weights[class] or {0, 0, 0}
-      weigh(weights[class], before, by)
-    end
+    if class then weigh(weights, class, before, by) end
   end
   for field, findings in pairs(others) do
     words[last + 1], words[last + 2] = field, text(findings)

@@ -25,12 +25,10 @@
 local MAX_FINDINGS = 1000
 local MAX_TEXTS = 4096 -- rules whose texts are kept
 local HEAD, HEAD_BEFORE = 19, 14 -- arguments before the fields
-local SPAN = 50 -- fingerprints taken out of their string at once
 local KINDS = {'t', 'b', 'c', 'w'}
 local CLASSES = {'critical', 'error', 'warning', 'info', 'suggestion'}
 local PREFIXES = {t = 't:', b = 'b:', c = 'c:', w = 'w:?:', critical = 'w:critical:', error = 'w:error:',
   warning = 'w:warning:', info = 'w:info:', suggestion = 'w:suggestion:'}
-local SIXTEEN -- how a span is taken out
 
 -- The score of each class in the index: worse ones first, and in the order they came. No member has
 -- one of these yet, since no version comes twice: what a command has added is told by it.
@@ -62,8 +60,9 @@ end
 local function adds_up(batch)
   local sums = {t = 0, b = 0, c = 0, w = 0}
   for i, by in ipairs(batch.added) do
-    if by < 1 or by % 1 ~= 0 then return nil, 'field ' .. i .. ' is empty' end
-    sums[batch.kinds[i]] = sums[batch.kinds[i]] + by
+    if by < 1 then return nil, 'field ' .. i .. ' is empty' end
+    local kind = batch.kinds[i]
+    sums[kind] = sums[kind] + by
   end
   if sums.t ~= batch.n or sums.b ~= batch.n or sums.c > batch.n or sums.w > batch.n then
     return nil, 'its counts do not add up'
@@ -72,39 +71,42 @@ local function adds_up(batch)
 end
 
 -- Reads the fields of a batch, which stand by kind.
-local function read_fields(args, batch)
+local function read_fields(args, batch, many)
   local of_kind, after = {struct.unpack('>I2I2I2I2', args[17])}, 0
+  if #args[18] ~= of_kind[4] then return nil, 'its parts do not add up' end
+  local fields, kinds, classes = batch.fields, batch.kinds, batch.classes
+  local class_numbers = {string.byte(args[18], 1, -1)}
   for number, kind in ipairs(KINDS) do
-    if kind == 'w' and #args[18] ~= of_kind[number] then return nil, 'its parts do not add up' end
+    local prefix, class = PREFIXES[kind], nil
     for i = after + 1, after + of_kind[number] do
-      local class = kind == 'w' and CLASSES[string.byte(args[18], i - after) + 1] or nil
-      local prefix, field = PREFIXES[class or kind], args[HEAD + i]
+      if kind == 'w' then
+        class = CLASSES[class_numbers[i - after] + 1]
+        prefix = PREFIXES[class or kind]
+      end
+      local field = args[HEAD + i]
       if not field or string.sub(field, 1, #prefix) ~= prefix then
         return nil, 'field ' .. i .. ' is not of its kind'
       end
-      batch.fields[i], batch.kinds[i], batch.classes[i] = field, kind, class
-      batch.added[i] = struct.unpack('>I2', args[19], i * 2 - 1)
+      fields[i], kinds[i], classes[i] = field, kind, class
     end
     after = after + of_kind[number]
   end
+  if after ~= many then return nil, 'its parts do not add up' end
+  batch.added = {struct.unpack('>' .. string.rep('I2', many), args[19])}
+  batch.added[many + 1] = nil -- where it ended
   return adds_up(batch)
 end
 
 -- Takes scores and fingerprints out of their strings, as arguments of ZADD.
 local function read_words(args, batch, scores)
-  SIXTEEN = SIXTEEN or string.rep('c16', SPAN)
   local words, last = batch.words, 0
-  for first = 1, batch.n, SPAN do
-    local size = math.min(SPAN, batch.n - first + 1)
-    local format = size == SPAN and SIXTEEN or string.rep('c16', size)
-    local fingerprints = {struct.unpack(format, args[15], (first - 1) * FINGERPRINT + 1)}
-    local classes = {string.byte(args[16], first, first + size - 1)}
-    for i = 1, size do
-      local score = scores[classes[i]]
-      if not score then return nil, 'finding ' .. (first + i - 1) .. ' has no weight class' end
-      words[last + 1], words[last + 2] = score, fingerprints[i]
-      last = last + 2
-    end
+  local fingerprints = {struct.unpack(string.rep('c16', batch.n), args[15])}
+  local classes = {string.byte(args[16], 1, -1)}
+  for i = 1, batch.n do
+    local score = scores[classes[i]]
+    if not score then return nil, 'finding ' .. i .. ' has no weight class' end
+    words[last + 1], words[last + 2] = score, fingerprints[i]
+    last = last + 2
   end
   return batch
 end
@@ -118,9 +120,8 @@ local function read(args, scores)
     return nil, 'its parts do not add up'
   end
   local batch = batch_of(args, n, rules, HEAD + fields)
-  local right, wrong = read_fields(args, batch)
+  local right, wrong = read_fields(args, batch, fields)
   if not right then return nil, wrong end
-  if #batch.fields ~= fields then return nil, 'its parts do not add up' end
   return read_words(args, batch, scores)
 end
 
@@ -136,7 +137,7 @@ local function read_before(args, scores)
     local kind, class = string.match(field, '^([tbc]):'), string.match(field, '^w:([^:]*):')
     if not kind and not class then return nil, 'field ' .. i .. ' counts nothing known' end
     batch.fields[i], batch.kinds[i], batch.classes[i] = field, kind or 'w', class
-    batch.added[i] = tonumber(args[HEAD_BEFORE + i * 2]) or 0
+    batch.added[i] = math.floor(tonumber(args[HEAD_BEFORE + i * 2]) or 0)
   end
   local right, wrong = adds_up(batch)
   if not right then return nil, wrong end
