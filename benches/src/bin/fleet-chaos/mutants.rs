@@ -107,8 +107,13 @@ async fn mutate(node: &Node, changes: &[Change<'_>]) {
         .map(|library| redis::from_redis_value_ref(&library["library_code"]).unwrap())
         .collect();
     for (from, to) in changes {
-        let count: usize = codes.iter().map(|code| code.matches(from).count()).sum();
-        assert_eq!(count, 1, "`{from}` has changed: change this test");
+        // What every function shares stands in each library.
+        let counts = || codes.iter().map(|code| code.matches(from).count());
+        assert_eq!(
+            counts().max(),
+            Some(1),
+            "`{from}` has changed: change this test"
+        );
         for code in &mut codes {
             *code = code.replace(from, to);
         }
