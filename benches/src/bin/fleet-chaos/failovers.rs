@@ -126,15 +126,17 @@ pub(crate) async fn run(
 /// How long it took, and whose time that was: the servers' until the replica had taken over, the bots'
 /// from then on.
 fn describe(deaths: &[Death], history: &History, report: &mut Report) {
-    let all = |_: &Death| true;
-    let kinds: [(&str, &dyn Fn(&Death) -> bool); 3] = [
-        ("link whole", &|death| !death.held),
-        ("link held", &|death| death.held),
-        ("all", &all),
+    let kinds = [
+        ("link whole", Some(false)),
+        ("link held", Some(true)),
+        ("all", None),
     ];
-    for (what, is_meant) in kinds {
+    for (what, held) in kinds {
         let (mut replaced, mut through, mut after) = (Vec::new(), Vec::new(), Vec::new());
-        for death in deaths.iter().filter(|death| is_meant(death)) {
+        for death in deaths
+            .iter()
+            .filter(|death| held.is_none_or(|held| death.held == held))
+        {
             replaced.push(death.replaced - death.at);
             if let Some((_, last)) = history.recovery(death.at) {
                 through.push(last);
