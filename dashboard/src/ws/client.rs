@@ -240,6 +240,7 @@ async fn send_text(
 
 #[cfg(test)]
 mod tests {
+    use super::super::said::MAX_MESSAGE;
     use super::*;
     use tokio_tungstenite::tungstenite::Error;
     use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};

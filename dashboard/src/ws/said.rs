@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 /// Read buffer of a client: a client says next to nothing. The library's default is 128 KiB.
 const READ_BUFFER: usize = 4 * 1024;
 /// Largest message of a client: a resume that names every object there is, many times over.
-const MAX_MESSAGE: usize = 64 * 1024;
+pub(super) const MAX_MESSAGE: usize = 64 * 1024;
 /// Frames leave in pieces of this size: the library keeps a buffer as large as the largest piece
 /// for as long as the client stays.
 pub(super) const PIECE: usize = 4 * 1024;
