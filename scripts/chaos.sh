@@ -8,6 +8,7 @@
 #   scripts/chaos.sh --migrations 20                           slots of a cluster move
 #   scripts/chaos.sh --takeovers 5                             coordinators die with work in hand
 #   scripts/chaos.sh --truncations 50                          append-only files lose their end
+#   scripts/chaos.sh --backlog 1000000                         changes wait until a coordinator comes
 #
 # Also: --seed S (the same faults again), --rate R (findings a second), --bots N, --coordinators N;
 # --dev first builds without optimisation.

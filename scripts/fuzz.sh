@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Fuzzes the decoders: stored findings, reports, configuration, addresses, query strings, HTTP bodies.
+# Fuzzes the decoders: stored findings, compacted logs, files of records, reports, configuration,
+# addresses, query strings, HTTP bodies, WebSocket frames.
 #
 #   scripts/fuzz.sh [TARGET...] [--seconds N | --runs N]
 #
 # Each target runs for 60 seconds unless told otherwise, starting from fuzz/corpus/TARGET; what it
-# learns goes to fuzz/found/TARGET, an input that fails to fuzz/artifacts/TARGET. Needs nightly Rust,
-# whose compiler instruments the code. Exit code 1 when any input fails.
+# learns goes to fuzz/found/TARGET, an input that fails to fuzz/artifacts/TARGET. The compiler has to
+# instrument the code, which nightly Rust does; where that cannot be installed, the stable compiler is
+# told to do it all the same. Exit code 1 when any input fails.
 set -euo pipefail
 cd "$(dirname "$0")/../fuzz"
 
@@ -25,14 +27,20 @@ for target in "${targets[@]}"; do
     [ -d "corpus/$target" ] || { echo "fuzz.sh: there is no target $target; there are: $(ls corpus | tr '\n' ' ')" >&2; exit 64; }
 done
 
-rustup toolchain list | grep -q '^nightly' || rustup toolchain install nightly --profile minimal
+toolchain=+nightly
+if ! rustc +nightly --version >/dev/null 2>&1 && ! rustup toolchain install nightly --profile minimal; then
+    echo "fuzz.sh: nightly Rust cannot be installed; instrumenting with $(rustc --version) and RUSTC_BOOTSTRAP=1"
+    toolchain=
+    export RUSTC_BOOTSTRAP=1
+fi
 command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
 
 failed=0
 for target in "${targets[@]}"; do
     mkdir -p "found/$target"
     echo "== $target"
-    cargo +nightly fuzz run --fuzz-dir . --sanitizer none --release "$target" "found/$target" "corpus/$target" \
+    # shellcheck disable=SC2086 # nothing where it is empty
+    cargo $toolchain fuzz run --fuzz-dir . --sanitizer none --release "$target" "found/$target" "corpus/$target" \
         -- "${limit[@]}" -max_len=65536 -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 || failed=1
 done
 exit $failed

@@ -34,8 +34,8 @@ scripts/k8s-check.sh
 echo "== tests"
 cargo nextest run --workspace --locked
 echo "== a short run of faults"
-# Twenty seconds in which everything that can die or hang does; scripts/chaos.sh has the long forms.
-scripts/chaos.sh --dev --minutes 0.35 --seed 1
+# A minute in which everything that can die or hang does; scripts/chaos.sh has the long forms.
+scripts/chaos.sh --dev --minutes 1 --seed 1
 echo "== pages in Chromium"
 cargo build --package fleet-dashboard --bins --locked --quiet
 (cd dashboard/tests/browser && npm ci --silent --no-audit --no-fund && npm test --silent)

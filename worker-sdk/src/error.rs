@@ -119,7 +119,8 @@ impl Error {
     /// How long to wait before the first retry, before jitter.
     pub const RETRY_BASE: Duration = Duration::from_millis(50);
     /// The longest wait between two retries. It is what a caller may sleep past the end of a
-    /// failover, which takes two or three seconds; a process asks a lost store once a second at
-    /// most anyway, however many callers it has.
-    pub const RETRY_CAP: Duration = Duration::from_secs(2);
+    /// failover, which takes two or three seconds: of a group of bots the last one sleeps almost all
+    /// of it. More would spare a lost store nothing, which a process asks about once a second at most
+    /// anyway, however many callers it has.
+    pub const RETRY_CAP: Duration = Duration::from_secs(1);
 }

@@ -87,10 +87,10 @@ pub struct Raw {
     /// Most findings kept; beyond, the oldest sessions go [default: what `maxmemory` allows].
     #[arg(long, env = "FLEET_KEEP_FINDINGS", value_name = "N")]
     pub keep_findings: Option<u64>,
-    /// Minutes for which a complete session is unchanged before it is compacted to save Redis memory;
-    /// 0 never compacts [default: 10].
+    /// Minutes, such as 10 or 0.5, for which a complete session is unchanged before it is compacted to
+    /// save Redis memory; 0 never compacts [default: 10].
     #[arg(long, env = "FLEET_COMPACT_AFTER_MINUTES", value_name = "MINUTES")]
-    pub compact_after_minutes: Option<u32>,
+    pub compact_after_minutes: Option<f64>,
     /// What to log: a level, or directives such as `info,fleet_coordinator=debug` [default: info].
     #[arg(long, env = "FLEET_LOG", value_name = "FILTER")]
     pub log: Option<String>,
@@ -215,7 +215,7 @@ impl Config {
             drain_ms: u64::try_from(self.drain.as_millis()).ok(),
             keep_days: keep::days(&self.keep),
             keep_findings: self.keep.findings,
-            compact_after_minutes: keep::compact_minutes(&self.keep),
+            compact_after_minutes: Some(keep::compact_minutes(&self.keep)),
             log: Some(self.log.clone()),
             log_format: Some(self.log_format.as_str().to_owned()),
             health: Some(RawHealth::shown(&self.health)),

@@ -6,45 +6,26 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame as Raw;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tokio_util::sync::CancellationToken;
 
+use super::said::{self, PIECE};
 use super::seats::Seat;
 use super::state::{Frame, State};
 use crate::config::Settings;
 use crate::metrics::Metrics;
 
-/// Read buffer of a client: a client says next to nothing. The library's default is 128 KiB.
-const READ_BUFFER: usize = 4 * 1024;
-/// Largest message of a client: a resume that names every object there is, many times over.
-const MAX_MESSAGE: usize = 64 * 1024;
-/// Frames leave in pieces of this size: the library keeps a buffer as large as the largest piece
-/// for as long as the client stays.
-const PIECE: usize = 4 * 1024;
-/// Bound of the write buffer: a piece, a pong, and room for the headers of both.
-const MAX_WRITE_BUFFER: usize = 4 * PIECE;
 /// Messages of a client between two pings, pongs included: it has no reason to send more than two.
 const MAX_CHATTER: u32 = 32;
 /// Time to say goodbye properly.
 const GOODBYE: Duration = Duration::from_secs(1);
-
-/// How a client's socket is set up.
-pub(crate) fn config() -> WebSocketConfig {
-    WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(0)
-        .max_write_buffer_size(MAX_WRITE_BUFFER)
-        .max_message_size(Some(MAX_MESSAGE))
-        .max_frame_size(Some(MAX_MESSAGE))
-}
 
 /// A client on its socket.
 pub(crate) struct Client {
@@ -97,13 +78,6 @@ impl Ending {
         let reason = Utf8Bytes::from_static(reason);
         Some(CloseFrame { code, reason })
     }
-}
-
-/// What a client may say.
-#[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Said {
-    Resume { versions: HashMap<String, String> },
 }
 
 impl Client {
@@ -166,9 +140,7 @@ impl Client {
             match message {
                 Err(_) => return Ok(None),
                 Ok(Some(Ok(Message::Text(text)))) => {
-                    let said = serde_json::from_str(&text).map_err(|_| Ending::Misuse)?;
-                    let Said::Resume { versions } = said;
-                    return Ok(Some(versions));
+                    return said::resume(&text).map(Some).ok_or(Ending::Misuse);
                 }
                 Ok(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => {}
                 Ok(other) => return Err(ending_of(other)),
@@ -268,6 +240,7 @@ async fn send_text(
 
 #[cfg(test)]
 mod tests {
+    use super::super::said::MAX_MESSAGE;
     use super::*;
     use tokio_tungstenite::tungstenite::Error;
     use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};

@@ -3,7 +3,8 @@
 //! The map, as a change travels: the [`hub`] hears a hint, reads what changed, once, and
 //! publishes a new [`state`], in which each part of the fleet has a version. A [`client`] sends
 //! what changed since the state it sent last: usually one frame that all clients share, and
-//! for one that was slow, what it missed, merged. [`upgrade`] lets clients in, within [`seats`].
+//! for one that was slow, what it missed, merged. What it may say stands in [`said`]. [`upgrade`] lets
+//! clients in, within [`seats`].
 //!
 //! # Protocol
 //!
@@ -18,6 +19,8 @@
 //! message and within 200 ms (5 s when it asked for `/ws?resume=1`), and is sent an update with what
 //! differs. It sends nothing else. Close codes: 1001 the server drains, reconnect; 1013 too slow,
 //! reconnect later; 1008 the client said something it may not.
+
+pub mod said;
 
 pub(crate) mod client;
 

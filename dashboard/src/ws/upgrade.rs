@@ -27,7 +27,8 @@ use warp::host::Authority;
 use warp::http::{Method, StatusCode, Version};
 use warp::reply::{Reply, Response};
 
-use super::client::{self, Client};
+use super::client::Client;
+use super::said;
 use super::seats::{Refused, Seat, Seats};
 use super::state::State;
 use crate::api::problem::Problem;
@@ -87,7 +88,7 @@ impl Sockets {
             return;
         };
         let stream = parts.io.into_inner().into_inner();
-        let config = Some(client::config());
+        let config = Some(said::config());
         let early = parts.read_buf.to_vec();
         let socket =
             WebSocketStream::from_partially_read(stream, early, Role::Server, config).await;

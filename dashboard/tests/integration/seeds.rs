@@ -10,14 +10,20 @@
 mod address;
 #[path = "../../../fuzz/checks/body.rs"]
 mod body;
+#[path = "../../../fuzz/checks/chunk.rs"]
+mod chunk;
 #[path = "../../../fuzz/checks/config.rs"]
 mod config;
 #[path = "../../../fuzz/checks/query.rs"]
 mod query;
+#[path = "../../../fuzz/checks/record.rs"]
+mod record;
 #[path = "../../../fuzz/checks/report.rs"]
 mod report;
 #[path = "../../../fuzz/checks/wire.rs"]
 mod wire;
+#[path = "../../../fuzz/checks/ws.rs"]
+mod ws;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -30,13 +36,16 @@ const COPIES: usize = 150;
 
 #[test]
 fn seeds_of_every_target_and_damaged_ones_pass() {
-    let targets: [(&str, Check); 6] = [
+    let targets: [(&str, Check); 9] = [
         ("wire", wire::check),
         ("report", report::check),
         ("config", config::check),
         ("address", address::check),
         ("query", query::check),
         ("body", body::check),
+        ("ws", ws::check),
+        ("chunk", chunk::check),
+        ("record", record::check),
     ];
     for (target, check) in targets {
         let seeds = seeds(target);

@@ -1,14 +1,16 @@
 //! A bot: a process of its own that scans one made-up repository after the other, and keeps a
 //! journal of it.
 //!
-//! A round is an execution in a session that the bots of a group share. A bot that was killed mostly
-//! takes its last round over and sends all of it again, as a scanner would that starts anew: what
-//! the session has already must not count twice.
+//! A round is an execution in a session that the bots of a group share. It is complete when all of
+//! them have completed theirs, but for one session in eight, which waits for somebody who never comes. A
+//! bot that was killed mostly takes its last round over and sends all of it again, as a scanner would
+//! that starts anew: what the session has already must not count twice.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
+use fleet_benches::Seeded;
 use fleet_worker_sdk::retry::Backoff;
 use fleet_worker_sdk::worker::{ActiveExecution, Session};
 use fleet_worker_sdk::{
@@ -21,9 +23,11 @@ use crate::journal::{self, Event, Journal};
 
 /// Repositories of a group, used in turn: they lie in several partitions.
 const REPOSITORIES: u64 = 8;
-/// Who is expected in every session and never comes: a session that is not complete is not removed
-/// when memory is short, so that whatever is missing at the end is lost.
+/// Who is expected in some sessions and never comes: a session that is not complete is not removed
+/// when room is needed, so that whatever is missing of it at the end is lost.
 pub(crate) const NEVER: &str = "auditor";
+/// One session in so many stays open.
+pub(crate) const OPEN_ONE_IN: u64 = 8;
 /// Between two pieces.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -51,6 +55,9 @@ pub(crate) struct BotArgs {
     /// Bots that share a session.
     #[arg(long)]
     pub(crate) group: usize,
+    /// Bots of the run.
+    #[arg(long)]
+    pub(crate) bots: usize,
     /// After how many rounds to end; none: when told to.
     #[arg(long)]
     pub(crate) rounds: Option<u64>,
@@ -58,11 +65,24 @@ pub(crate) struct BotArgs {
 
 impl BotArgs {
     fn opens(&self, round: u64) -> Result<OpenSession, Error> {
-        let group = self.number / self.group.max(1);
-        let name = format!("chaos/part-{group}-{}", round % REPOSITORIES);
-        let expected = BotId::new(NEVER)?;
+        let size = self.group.max(1);
+        let group = self.number / size;
+        let named = format!("chaos/part-{group}-{}", round % REPOSITORIES);
+        let members = (group * size..self.bots.min((group + 1) * size)).map(name);
+        let never = self.stays_open(group, round).then(|| NEVER.to_owned());
+        let expected = members.chain(never).map(BotId::new);
+        let expected = expected.collect::<Result<Vec<_>, _>>()?;
         let run = format!("{}-{round}", self.seed);
-        Ok(OpenSession::new(name)?.run(run).expect([expected]))
+        Ok(OpenSession::new(named)?.run(run).expect(expected))
+    }
+
+    /// Whether the session of this round waits for ever: the same for all of its bots.
+    fn stays_open(&self, group: usize, round: u64) -> bool {
+        let of = self
+            .seed
+            .wrapping_add((group as u64) << 32)
+            .wrapping_add(round);
+        Seeded::new(of).number().is_multiple_of(OPEN_ONE_IN)
     }
 
     fn piece(&self) -> u64 {
@@ -194,7 +214,7 @@ impl Life {
             Ok(execution) => Ok(Some(execution)),
             Err(error @ Error::NotFound { .. }) => {
                 let (session, why) = (session.id().to_string(), error.to_string());
-                self.journal.note(Event::Refused { session, why })?;
+                self.journal.note(Event::Gone { session, why })?;
                 Ok(None)
             }
             Err(error) => Err(error.into()),

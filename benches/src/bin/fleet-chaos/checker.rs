@@ -1,6 +1,10 @@
 //! Whether the store holds what the bots' journals say: acknowledged is a subset of applied, applied
 //! of sent, each finding is there once, and everything that is counted is what the log holds.
 
+mod baselines;
+
+mod log;
+
 mod stored;
 
 use std::collections::BTreeMap;
@@ -12,7 +16,7 @@ use serde::Serialize;
 use crate::bot::NEVER;
 use crate::journal::{Attempts, History, reach};
 
-pub(crate) use stored::{Reader, Standing, Stored, StoredFleet};
+pub(crate) use stored::{Reader, Seen, Standing, Stored, StoredFleet};
 
 /// Examples kept of each kind of fault: enough to find its cause by.
 const EXAMPLES: usize = 5;
@@ -39,12 +43,17 @@ impl Faults {
 /// What a check came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Verdict {
+    /// Sessions that are there.
     pub(crate) sessions: u64,
+    /// Sessions among them whose log was compacted.
+    pub(crate) compacted: u64,
+    /// Sessions that were complete and are gone.
+    pub(crate) removed: u64,
     /// Findings that bots sent, each counted once.
     pub(crate) sent: u64,
     /// Findings among them of which a bot knows that they are stored.
     pub(crate) acknowledged: u64,
-    /// Findings in the logs.
+    /// Findings in the logs, as they are or were before they were removed.
     pub(crate) applied: u64,
     /// Acknowledged and not there; and acknowledged ends of executions that did not happen.
     pub(crate) lost: Faults,
@@ -83,8 +92,8 @@ impl fmt::Display for Verdict {
         let (sent, acknowledged, applied) = (self.sent, self.acknowledged, self.applied);
         write!(
             f,
-            "{} sessions, {sent} sent, {acknowledged} acknowledged, {applied} applied",
-            self.sessions
+            "{} sessions ({} compacted), {} complete ones removed, {sent} sent, {acknowledged} acknowledged, {applied} applied",
+            self.sessions, self.compacted, self.removed
         )?;
         for (kind, faults) in self.kinds() {
             write!(f, "; {kind}: {}", faults.count)?;
@@ -96,8 +105,9 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Compares what bots wrote down with what the store holds, when nothing moves any more.
-pub(crate) fn judge(history: &History, fleet: &StoredFleet) -> Verdict {
+/// Compares what bots wrote down with what the store holds, when nothing moves any more, and with what
+/// it was `seen` to hold of sessions that retention has removed since.
+pub(crate) fn judge(history: &History, fleet: &StoredFleet, seen: &Seen) -> Verdict {
     let (sent, acknowledged) = history.totals();
     let mut verdict = Verdict {
         sessions: fleet.sessions.len() as u64,
@@ -106,35 +116,44 @@ pub(crate) fn judge(history: &History, fleet: &StoredFleet) -> Verdict {
         ..Verdict::default()
     };
     for (session, bots) in &history.by_session {
-        match fleet.sessions.get(session) {
-            Some(stored) => verdict.session(session, bots, stored),
-            None => verdict.gone(session, bots),
+        match (fleet.sessions.get(session), seen.get(session)) {
+            (Some(stored), _) => verdict.session(session, bots, stored),
+            (None, Some(stored)) => {
+                verdict.removed += 1;
+                verdict.applied += stored.logged();
+                verdict.session(session, bots, stored);
+                verdict.sums(session, stored);
+            }
+            (None, None) => verdict.gone(session, bots),
         }
     }
     for (session, stored) in &fleet.sessions {
         verdict.applied += stored.logged();
+        verdict.compacted += u64::from(stored.compacted);
         if !history.by_session.contains_key(session) {
             let logged = stored.logged();
             let example = || format!("{logged} findings in {session}, of which nobody knows");
             verdict.invented.add(logged, example);
         }
         verdict.sums(session, stored);
+        verdict.health(session, stored);
+        if let Some(seen) = seen.get(session) {
+            verdict.kept(session, stored, seen);
+        }
     }
-    let stored: u64 = fleet.sessions.values().map(|stored| stored.total).sum();
-    let differs = |what: &str, is: u64, should: u64| {
-        format!("the fleet counts {is} {what}, {should} are there")
-    };
-    let wrong = u64::from(stored != fleet.counted);
-    verdict
-        .broken
-        .add(wrong, || differs("findings", fleet.counted, stored));
-    let wrong = u64::from(verdict.sessions != fleet.counted_sessions);
-    let sessions = verdict.sessions;
-    verdict.broken.add(wrong, || {
-        differs("sessions", fleet.counted_sessions, sessions)
-    });
+    let removed = seen
+        .iter()
+        .filter(|(session, _)| !fleet.sessions.contains_key(*session));
+    for fault in baselines::wrong(fleet, removed.map(|(_, stored)| stored)) {
+        verdict.broken.add(1, || fault);
+    }
+    verdict.fleet(fleet);
     for refusal in &history.refusals {
         verdict.refused.add(1, || refusal.clone());
+    }
+    for (session, why) in &history.gone {
+        let removed = seen.contains_key(session) && !fleet.sessions.contains_key(session);
+        verdict.refused.add(u64::from(!removed), || why.clone());
     }
     let said = history.said_lost;
     verdict.lost.add(said, || {
@@ -144,6 +163,20 @@ pub(crate) fn judge(history: &History, fleet: &StoredFleet) -> Verdict {
 }
 
 impl Verdict {
+    /// The sums over all sessions.
+    fn fleet(&mut self, fleet: &StoredFleet) {
+        let stored: u64 = fleet.sessions.values().map(|stored| stored.total).sum();
+        let numbers = [
+            ("findings", fleet.counted, stored),
+            ("sessions", fleet.counted_sessions, self.sessions),
+        ];
+        for (what, is, should) in numbers {
+            self.broken.add(u64::from(is != should), || {
+                format!("the fleet counts {is} {what}, {should} are there")
+            });
+        }
+    }
+
     fn gone(&mut self, session: &str, bots: &BTreeMap<String, Attempts>) {
         for (bot, attempts) in bots {
             let (_, acknowledged) = reach(attempts);
@@ -248,6 +281,10 @@ impl Verdict {
         self.broken.add(differ, || {
             format!("{session}: its counts differ from those of its log")
         });
+        let differ = u64::from(!stored.members_agree);
+        self.broken.add(differ, || {
+            format!("{session}: its members are not the findings of its log")
+        });
         let strangers = stored
             .executions
             .iter()
@@ -255,6 +292,18 @@ impl Verdict {
         self.invented.add(strangers.count() as u64, || {
             format!("an execution of {NEVER} in {session}")
         });
+    }
+
+    /// Compaction takes nothing away: a session that did not change since it was seen is the same.
+    fn kept(&mut self, session: &str, stored: &Stored, seen: &Stored) {
+        let differs = stored.version == seen.version
+            && (stored.total != seen.total || stored.times != seen.times);
+        self.broken.add(u64::from(differs), || {
+            format!("{session} did not change, and has other findings than when it was complete")
+        });
+    }
+
+    fn health(&mut self, session: &str, stored: &Stored) {
         let why = match &stored.standing {
             Standing::Agrees => return,
             Standing::Outdated => "it is not of the present version".to_owned(),

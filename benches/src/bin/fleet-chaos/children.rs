@@ -14,6 +14,9 @@ use crate::bot::{self, BotArgs};
 
 /// How long a process may take to end by itself when it is told to.
 const END: Duration = Duration::from_secs(40);
+/// Minutes for which a session is quiet before it is compacted: six seconds, so that a short run has
+/// sessions that were.
+const COMPACT_AFTER: &str = "0.1";
 
 /// A process that is started again and again in the same way; killed when dropped.
 pub(crate) struct Worker {
@@ -46,11 +49,18 @@ impl Worker {
         }
     }
 
-    /// A coordinator of the store at `url`, not yet running.
-    pub(crate) fn coordinator(number: usize, url: &str, folder: &Path) -> Result<Self> {
-        // The checker reads logs as they were pushed.
-        let arguments = ["--store", url, "--compact-after-minutes", "0"];
-        let arguments = arguments.map(str::to_owned).to_vec();
+    /// A coordinator of the store at `url` that keeps so many findings, or all, not yet running.
+    pub(crate) fn coordinator(
+        number: usize,
+        url: &str,
+        keep: Option<u64>,
+        folder: &Path,
+    ) -> Result<Self> {
+        let arguments = ["--store", url, "--compact-after-minutes", COMPACT_AFTER];
+        let mut arguments = arguments.map(str::to_owned).to_vec();
+        if let Some(findings) = keep {
+            arguments.extend(["--keep-findings".to_owned(), findings.to_string()]);
+        }
         let program = beside("fleet-coordinator")?;
         let name = format!("coordinator-{number}");
         Ok(Self::new(name, program, arguments, folder))
@@ -65,8 +75,9 @@ impl Worker {
             args.rate,
             args.round,
             args.group as u64,
+            args.bots as u64,
         ];
-        let [number, seed, rate, round, group] = numbers.map(|number| number.to_string());
+        let [number, seed, rate, round, group, bots] = numbers.map(|number| number.to_string());
         let words = [
             "bot",
             "--store",
@@ -83,6 +94,8 @@ impl Worker {
             &round,
             "--group",
             &group,
+            "--bots",
+            &bots,
         ];
         let program = std::env::current_exe().context("this program cannot be found")?;
         let arguments = words.map(str::to_owned).to_vec();

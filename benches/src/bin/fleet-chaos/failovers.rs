@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::checker::Reader;
 use crate::fleet::{Fleet, Load};
-use crate::journal::now_ms;
+use crate::journal::{History, now_ms};
 use crate::report::{Report, say};
 use crate::servers::{self, Cluster, Node, Sentinels};
 
@@ -63,6 +63,18 @@ impl Servers {
             Self::Cluster(cluster) => &mut cluster.nodes,
         }
     }
+
+    /// Copies what the servers logged into `folder`.
+    fn keep_logs(&self, folder: &Path) -> Result<()> {
+        let (nodes, watchers) = match self {
+            Self::Sentinel(sentinels) => (&sentinels.nodes, Some(&sentinels.watchers)),
+            Self::Cluster(cluster) => (&cluster.nodes, None),
+        };
+        for node in nodes.iter().chain(watchers.into_iter().flatten()) {
+            servers::keep_log(node, folder)?;
+        }
+        Ok(())
+    }
 }
 
 /// Kills `times` masters, one after the other.
@@ -82,45 +94,78 @@ pub(crate) async fn run(
     for number in 0..times {
         let earliest = Instant::now() + APART;
         let held = number % 2 == 1;
-        let died = die(servers.nodes(), &fleet.session_of(number as usize)?, held)
+        let mut died = die(servers.nodes(), &fleet.session_of(number as usize)?, held)
             .await
             .with_context(|| format!("death {number}"))?;
-        deaths.push((died.at, held));
-        let through = fleet.all_pushed_since(died.at, PATIENCE).await;
+        let (replaced, through) = tokio::join!(
+            replaced(servers.nodes(), &died),
+            fleet.all_pushed_since(died.at, PATIENCE)
+        );
+        died.replaced = replaced?;
         if let Err(error) = through {
             report
                 .violations
                 .push(format!("death {number} (link held: {held}): {error}"));
         }
         say(&format!(
-            "death {number}: all push again after {} ms",
+            "death {number}: replaced after {} ms, all push again after {} ms",
+            died.replaced - died.at,
             now_ms() - died.at
         ));
         revive(servers.nodes(), &died).await?;
+        deaths.push(died);
         fleet.all_push(PATIENCE).await?;
         sleep_until(earliest).await;
     }
-    let history = fleet.judge(&reader, &mut report).await?;
-    for (what, wanted) in [("link whole", false), ("link held", true)] {
-        let all = deaths.iter().filter(|(_, held)| *held == wanted);
-        let recoveries = all.filter_map(|(at, _)| history.recovery(*at).map(|(_, last)| last));
-        let recoveries: Vec<u64> = recoveries.collect();
+    servers.keep_logs(folder)?;
+    let history = fleet.judge(&reader, None, &mut report).await?;
+    describe(&deaths, &history, &mut report);
+    Ok(report)
+}
+
+/// How long it took, and whose time that was: the servers' until the replica had taken over, the bots'
+/// from then on.
+fn describe(deaths: &[Death], history: &History, report: &mut Report) {
+    let kinds = [
+        ("link whole", Some(false)),
+        ("link held", Some(true)),
+        ("all", None),
+    ];
+    for (what, held) in kinds {
+        let (mut replaced, mut through, mut after) = (Vec::new(), Vec::new(), Vec::new());
+        for death in deaths
+            .iter()
+            .filter(|death| held.is_none_or(|held| death.held == held))
+        {
+            replaced.push(death.replaced - death.at);
+            if let Some((_, last)) = history.recovery(death.at) {
+                through.push(last);
+                after.push((death.at + last).saturating_sub(death.replaced));
+            }
+        }
         report
             .counts
-            .insert(format!("masters killed, {what}"), recoveries.len() as u64);
-        report.time(
-            format!("master killed ({what}) to acknowledged pushes of every bot"),
-            recoveries,
-        );
+            .insert(format!("masters killed, {what}"), through.len() as u64);
+        let times = [
+            ("killed to its replica in its place", replaced),
+            ("killed to acknowledged pushes of every bot", through),
+            ("replaced to acknowledged pushes of every bot", after),
+        ];
+        for (span, times) in times {
+            report.time(format!("master ({what}) {span}"), times);
+        }
     }
-    Ok(report)
 }
 
 struct Death {
     victim: usize,
     replica: usize,
+    /// Whether the link to the replica was held before.
+    held: bool,
     /// In milliseconds since 1970.
     at: u64,
+    /// When the replica was seen to have taken its place.
+    replaced: u64,
 }
 
 async fn die(nodes: &mut [Node], session: &SessionId, held: bool) -> Result<Death> {
@@ -148,8 +193,18 @@ async fn die(nodes: &mut [Node], session: &SessionId, held: bool) -> Result<Deat
     Ok(Death {
         victim,
         replica,
+        held,
         at,
+        replaced: at,
     })
+}
+
+/// When the replica has taken its master's place, in milliseconds since 1970.
+async fn replaced(nodes: &[Node], died: &Death) -> Result<u64> {
+    let heir = nodes.get(died.replica).context("there is no such server")?;
+    let promoted = |info: &String| info.contains("role:master");
+    heir.ask_until(&["INFO", "replication"], promoted).await;
+    Ok(now_ms())
 }
 
 /// The master that holds the session, once it has a replica in step, and that replica.
@@ -179,11 +234,8 @@ async fn pair(nodes: &[Node], session: &SessionId) -> Result<(usize, usize)> {
     }
 }
 
-/// Starts the victim again when its replica has taken its place; it comes back as a replica.
+/// Starts the victim again, whose replica has taken its place; it comes back as a replica.
 async fn revive(nodes: &mut [Node], died: &Death) -> Result<()> {
-    let heir = nodes.get(died.replica).context("there is no such server")?;
-    let promoted = |info: &String| info.contains("role:master");
-    heir.ask_until(&["INFO", "replication"], promoted).await;
     let node = nodes
         .get_mut(died.victim)
         .context("there is no such server")?;

@@ -9,10 +9,11 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::bot::{self, BotArgs};
-use crate::checker::{Reader, Verdict, judge};
+use crate::checker::{Reader, Seen, Verdict, judge};
 use crate::children::Worker;
 use crate::journal::{self, Event, History};
 use crate::report::Report;
+use crate::witness::Witness;
 
 /// How long everything may take to be computed and settled once nothing is sent any more: an entry
 /// of a dead coordinator is taken over after 30 s, looked for every 10 s.
@@ -30,6 +31,8 @@ pub(crate) struct Load {
     /// Bots that share a session.
     pub(crate) group: usize,
     pub(crate) seed: u64,
+    /// Findings that coordinators keep; none: all.
+    pub(crate) keep: Option<u64>,
 }
 
 /// The processes of a run. Each behind a lock: one thing is done to it at a time.
@@ -53,7 +56,7 @@ impl Fleet {
             journals: Vec::new(),
         };
         for number in 0..load.coordinators {
-            let mut worker = Worker::coordinator(number, coordinators, folder)?;
+            let mut worker = Worker::coordinator(number, coordinators, load.keep, folder)?;
             worker.start()?;
             fleet.coordinators.push(Mutex::new(worker));
         }
@@ -67,6 +70,7 @@ impl Fleet {
                 rate: (load.rate / load.bots as u64).max(1),
                 round: load.round,
                 group: load.group,
+                bots: load.bots,
                 rounds: None,
             };
             let mut worker = Worker::bot(&args, folder)?;
@@ -86,8 +90,13 @@ impl Fleet {
     }
 
     /// Ends the bots in order, waits until the coordinators are through with what they left, and
-    /// compares.
-    pub(crate) async fn judge(&self, reader: &Reader, report: &mut Report) -> Result<History> {
+    /// compares; `witness` saw what retention has removed.
+    pub(crate) async fn judge(
+        &self,
+        reader: &Reader,
+        witness: Option<Witness>,
+        report: &mut Report,
+    ) -> Result<History> {
         for worker in &self.bots {
             worker.lock().await.end().await?;
         }
@@ -105,10 +114,20 @@ impl Fleet {
             report.violations.append(&mut worker.crashes);
         }
         let history = self.history()?;
-        let verdict = judge(&history, &reader.fleet().await?);
+        let seen = match witness {
+            Some(witness) => witness.end().await?,
+            None => Seen::default(),
+        };
+        let verdict = judge(&history, &reader.fleet().await?, &seen);
+        let counts = [
+            ("attempts ended by others", history.superseded),
+            ("executions completed", history.completed),
+            ("sessions compacted", verdict.compacted),
+            ("complete sessions removed", verdict.removed),
+        ];
         report
             .counts
-            .insert("attempts ended by others".to_owned(), history.superseded);
+            .extend(counts.map(|(what, count)| (what.to_owned(), count)));
         report.verdict = Some(verdict);
         Ok(history)
     }

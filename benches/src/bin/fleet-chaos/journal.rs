@@ -43,6 +43,8 @@ pub(crate) enum Event {
     },
     /// The attempt is over by somebody else's doing, such as a coordinator that missed heartbeats.
     Superseded { session: String, why: String },
+    /// The session was gone when the execution was to start.
+    Gone { session: String, why: String },
     /// The store refused what it had to take.
     Refused { session: String, why: String },
 }
@@ -147,6 +149,10 @@ pub(crate) struct History {
     pub(crate) acknowledgements: BTreeMap<String, Vec<(u64, u64)>>,
     /// Refusals of what had to be taken.
     pub(crate) refusals: Vec<String>,
+    /// Sessions that bots found gone, with what they were told.
+    pub(crate) gone: Vec<(String, String)>,
+    /// Executions that were completed.
+    pub(crate) completed: u64,
     /// Acknowledged batches that the SDK itself says were lost for good.
     pub(crate) said_lost: u64,
     /// Attempts that were ended by somebody else.
@@ -191,9 +197,14 @@ impl History {
                     lost,
                 } => {
                     self.said_lost += lost;
+                    self.completed += 1;
                     self.attempt(session, bot, attempt).completed = true;
                 }
                 Event::Superseded { .. } => self.superseded += 1,
+                Event::Gone { session, why } => {
+                    let why = format!("{bot} in {session}: {why}");
+                    self.gone.push((session, why));
+                }
                 Event::Refused { session, why } => {
                     self.refusals.push(format!("{bot} in {session}: {why}"));
                 }

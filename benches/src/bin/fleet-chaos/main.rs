@@ -3,7 +3,8 @@
 //!
 //! The map: [`schedule`] says which fault happens when, [`run`] does them to [`children`],
 //! [`servers`] and a [`proxy`] while each [`bot`] keeps a [`journal`]; at the end the [`checker`]
-//! compares the journals with the store, and the [`report`] says what it came to.
+//! compares the journals with the store, and with what a [`witness`] saw of sessions that retention has
+//! removed, and the [`report`] says what it came to.
 
 mod schedule;
 
@@ -17,6 +18,8 @@ mod journal;
 
 mod bot;
 
+mod witness;
+
 mod fleet;
 
 mod run;
@@ -28,6 +31,8 @@ mod migration;
 mod takeover;
 
 mod truncation;
+
+mod backlog;
 
 mod checker;
 
@@ -75,6 +80,9 @@ struct Args {
     /// Instead: append-only files that lose their end.
     #[arg(long, value_name = "N", conflicts_with_all = ["topology", "migrations", "takeovers"])]
     truncations: Option<u32>,
+    /// Instead: changes that wait until a coordinator is started.
+    #[arg(long, value_name = "N", conflicts_with_all = ["topology", "migrations", "takeovers", "truncations"])]
+    backlog: Option<u64>,
     /// Findings a second, of all bots together.
     #[arg(long, default_value_t = 2_000, value_name = "N")]
     rate: u64,
@@ -141,6 +149,7 @@ async fn live(args: Args) -> Result<bool> {
         Mode::Migrations(times) => migration::run(&load, times, &folder).await?,
         Mode::Takeovers(times) => takeover::run(&load, times, &folder).await?,
         Mode::Truncations(times) => truncation::run(seed, times).await?,
+        Mode::Backlog(changes) => backlog::run(changes.max(1), &folder).await?,
     };
     let settings = [
         ("seed", seed),
@@ -163,6 +172,7 @@ enum Mode {
     Migrations(u32),
     Takeovers(u32),
     Truncations(u32),
+    Backlog(u64),
 }
 
 impl Mode {
@@ -174,6 +184,7 @@ impl Mode {
             Self::Migrations(_) => "migrations",
             Self::Takeovers(_) => "takeovers",
             Self::Truncations(_) => "truncations",
+            Self::Backlog(_) => "backlog",
         }
     }
 }
@@ -186,6 +197,7 @@ impl Args {
             self.migrations.map(Mode::Migrations),
             self.takeovers.map(Mode::Takeovers),
             self.truncations.map(Mode::Truncations),
+            self.backlog.map(Mode::Backlog),
         ];
         let chaos = Mode::Chaos(Duration::from_secs_f64(self.minutes.max(0.0) * 60.0));
         others.into_iter().flatten().next().unwrap_or(chaos)
@@ -206,6 +218,10 @@ impl Args {
             round: self.round.unwrap_or(round).max(1),
             group,
             seed,
+            keep: match mode {
+                Mode::Chaos(length) => Some(run::keep(self.rate, length)),
+                _ => None,
+            },
         }
     }
 }

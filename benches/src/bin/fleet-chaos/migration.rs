@@ -40,7 +40,7 @@ pub(crate) async fn run(load: &Load, times: u32, folder: &Path) -> Result<Report
         ends.push(now_ms());
         fleet.all_push(PATIENCE).await?;
     }
-    let history = fleet.judge(&reader, &mut report).await?;
+    let history = fleet.judge(&reader, None, &mut report).await?;
     let recoveries = ends
         .iter()
         .filter_map(|at| history.recovery(*at).map(|(_, last)| last));

@@ -6,14 +6,13 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use fleet_coordinator::model::FeedEntry;
-use fleet_coordinator::store::Maintain;
+use fleet_coordinator::store::{Compacted, Maintain};
 use fleet_worker_sdk::keys::Keys;
 use fleet_worker_sdk::redis;
-use fleet_worker_sdk::transport::redis::LIBRARY;
 use tokio::task::JoinSet;
 
 use crate::bot::{self, BotArgs};
-use crate::checker::{Reader, Verdict, judge};
+use crate::checker::{Reader, Seen, Verdict, judge};
 use crate::journal::{self, History};
 use crate::proxy::Proxy;
 use crate::servers::Node;
@@ -38,22 +37,11 @@ struct Trial {
 }
 
 async fn trial(changes: &[Change<'_>]) -> Trial {
-    let mut library = LIBRARY.to_owned();
-    for (from, to) in changes {
-        assert_eq!(
-            library.matches(from).count(),
-            1,
-            "`{from}` has changed: change this test"
-        );
-        library = library.replace(from, to);
-    }
     let node = Node::start(&[]).await;
     let proxy = Proxy::start(node.port).await.unwrap();
     let reader = Reader::open(&format!("redis://127.0.0.1:{}", node.port)).unwrap();
     reader.store.check().await.unwrap();
-    node.ask::<String>(&["FUNCTION", "LOAD", "REPLACE", &library])
-        .await
-        .unwrap();
+    mutate(&node, changes).await;
     let folder = tempfile::tempdir().unwrap();
     let journals: Vec<PathBuf> = (0..BOTS)
         .map(|number| folder.path().join(bot::name(number)))
@@ -68,6 +56,7 @@ async fn trial(changes: &[Change<'_>]) -> Trial {
             rate: 300,
             round: ROUND,
             group: BOTS,
+            bots: BOTS,
             rounds: Some(ROUNDS),
         };
         bots.spawn(bot::run(args));
@@ -96,15 +85,60 @@ async fn trial(changes: &[Change<'_>]) -> Trial {
     for (number, path) in journals.iter().enumerate() {
         history.add(&bot::name(number), journal::read(path).unwrap());
     }
-    let mut verdict = judge(&history, &reader.fleet().await.unwrap());
+    let unannounced = settled.unannounced(&reader).await;
+    let seen = compact(&reader).await;
+    let mut verdict = judge(&history, &reader.fleet().await.unwrap(), &seen);
     // Nobody computes it here.
     verdict.unhealthy = crate::checker::Faults::default();
     let cut = proxy.harm().cut_before.load(Relaxed);
     Trial {
         verdict,
-        unannounced: settled.unannounced(&reader).await,
+        unannounced,
         cut,
     }
+}
+
+/// Changes the libraries that are loaded, each text in the one that has it.
+async fn mutate(node: &Node, changes: &[Change<'_>]) {
+    let words = &["FUNCTION", "LIST", "WITHCODE"];
+    let libraries: Vec<BTreeMap<String, redis::Value>> = node.ask(words).await.unwrap();
+    let mut codes: Vec<String> = libraries
+        .iter()
+        .map(|library| redis::from_redis_value_ref(&library["library_code"]).unwrap())
+        .collect();
+    for (from, to) in changes {
+        // What every function shares stands in each library.
+        let counts = || codes.iter().map(|code| code.matches(from).count());
+        assert_eq!(
+            counts().max(),
+            Some(1),
+            "`{from}` has changed: change this test"
+        );
+        for code in &mut codes {
+            *code = code.replace(from, to);
+        }
+    }
+    for code in codes {
+        node.ask::<String>(&["FUNCTION", "LOAD", "REPLACE", &code])
+            .await
+            .unwrap();
+    }
+}
+
+/// Compacts every session; answers how they were before.
+async fn compact(reader: &Reader) -> Seen {
+    let seen = reader.fleet().await.unwrap().sessions;
+    for (id, stored) in &seen {
+        let done = reader
+            .store
+            .compact_session(&id.parse().unwrap(), stored.version)
+            .await;
+        assert!(
+            matches!(done, Ok(Compacted::Done { .. })),
+            "{id} is not compacted: {done:?}"
+        );
+    }
+    seen
 }
 
 /// What was read off the feed for good: receipts, by session.
@@ -198,6 +232,7 @@ async fn sound_functions_pass() {
     let trial = trial(&[]).await;
     assert!(trial.verdict.is_clean(), "{}", trial.verdict);
     assert_eq!(trial.verdict.applied, BOTS as u64 * ROUND * ROUNDS);
+    assert_eq!(trial.verdict.compacted, trial.verdict.sessions);
     assert_eq!(trial.unannounced, 0);
     assert!(trial.cut > 3, "replies must be cut: {}", trial.cut);
 }
@@ -231,6 +266,29 @@ async fn functions_that_acknowledge_and_forget_are_caught() {
 #[tokio::test]
 async fn functions_that_count_twice_are_caught() {
     let trial = trial(&[("text(before + by)", "text(before + 2 * by)")]).await;
+    assert!(trial.verdict.broken.count > 0, "{}", trial.verdict);
+}
+
+#[tokio::test]
+async fn compaction_that_loses_findings_is_caught() {
+    let log = "redis.call('RENAME', keys[6], keys[2])";
+    let forgetful = format!("{log} redis.call('XDEL', keys[2], '1-0')");
+    let trial = trial(&[(log, &forgetful)]).await;
+    assert!(trial.verdict.lost.count > 0, "{}", trial.verdict);
+}
+
+#[tokio::test]
+async fn compaction_that_forgets_members_is_caught() {
+    let packed = "redis.call('RENAME', keys[7], keys[4])";
+    let forgetful = format!("{packed} redis.call('SETRANGE', keys[4], 0, '0123456789abcdef')");
+    let trial = trial(&[(packed, &forgetful)]).await;
+    assert!(trial.verdict.broken.count > 0, "{}", trial.verdict);
+}
+
+#[tokio::test]
+async fn ends_that_move_no_baseline_are_caught() {
+    let moved = "redis.call('HSET', keys[6], repository .. ' ' .. x.bot .. ' ' .. ref, session)";
+    let trial = trial(&[(moved, "local _ = ref")]).await;
     assert!(trial.verdict.broken.count > 0, "{}", trial.verdict);
 }
 

@@ -16,6 +16,7 @@ pub(crate) struct Spread {
     pub(crate) count: usize,
     pub(crate) p50: u64,
     pub(crate) p95: u64,
+    pub(crate) p99: u64,
     pub(crate) max: u64,
 }
 
@@ -33,6 +34,7 @@ impl Spread {
             count: times.len(),
             p50: at(50)?,
             p95: at(95)?,
+            p99: at(99)?,
             max: times.last().copied()?,
         })
     }
@@ -97,13 +99,13 @@ impl Report {
         }
         if !self.times.is_empty() {
             text.push_str(
-                "\n| how long (ms) | of | p50 | p95 | max |\n|---|---:|---:|---:|---:|\n",
+                "\n| how long (ms) | of | p50 | p95 | p99 | max |\n|---|---:|---:|---:|---:|---:|\n",
             );
             for (what, time) in &self.times {
                 let _ = writeln!(
                     text,
-                    "| {what} | {} | {} | {} | {} |",
-                    time.count, time.p50, time.p95, time.max
+                    "| {what} | {} | {} | {} | {} | {} |",
+                    time.count, time.p50, time.p95, time.p99, time.max
                 );
             }
         }

@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::bot::OPEN_ONE_IN;
 use crate::checker::Reader;
 use crate::children::Worker;
 use crate::fleet::{Fleet, Load, has_worked};
@@ -21,9 +22,12 @@ use crate::proxy::{Break, Proxy};
 use crate::report::{Report, say};
 use crate::schedule::{Fault, Planned, plan};
 use crate::servers::{self, Node};
+use crate::witness::Witness;
 
 /// How long bots may take to come through once all is well.
 const CALM: Duration = Duration::from_mins(1);
+/// Runs from here on have sessions that are compacted, and some that are removed.
+const LONG: Duration = Duration::from_mins(1);
 
 /// What faults are done to.
 struct World {
@@ -49,8 +53,10 @@ pub(crate) async fn run(load: &Load, length: Duration, folder: &Path) -> Result<
         Proxy::start(redis.port).await?,
     );
     let reader = Reader::open(&format!("redis://127.0.0.1:{}", redis.port))?;
+    let reader = Arc::new(reader);
     let fleet = Fleet::start(load, &bots.url(), &coordinators.url(), folder)?;
     fleet.all_push(CALM).await?;
+    let witness = Witness::start(Arc::clone(&reader));
     let world = Arc::new(World {
         redis: Mutex::new(redis),
         bots,
@@ -68,9 +74,35 @@ pub(crate) async fn run(load: &Load, length: Duration, folder: &Path) -> Result<
             .push(format!("all is well again, but {error}"));
     }
     let worked = begun.elapsed();
-    let history = world.fleet.judge(&reader, &mut report).await?;
+    let history = world
+        .fleet
+        .judge(&reader, Some(witness), &mut report)
+        .await?;
+    if length >= LONG {
+        report.violations.extend(untried(&report));
+    }
     world.describe(&history, worked, &mut report);
     Ok(report)
+}
+
+/// Findings to keep in a run of this length: those of sessions that stay open, and as much of complete
+/// ones, but what comes within seven seconds at least and two minutes at most. So some are removed, each
+/// long after it was seen to be complete.
+pub(crate) fn keep(rate: u64, length: Duration) -> u64 {
+    let open = length.as_secs() / OPEN_ONE_IN;
+    (rate * (open + open.clamp(7, 120))).max(1)
+}
+
+/// What a run did not come to that shall show it.
+fn untried(report: &Report) -> Vec<String> {
+    let parts = ["sessions compacted", "complete sessions removed"];
+    let missing = parts.into_iter().filter(|part| {
+        let count = report.counts.get(*part).copied();
+        count.unwrap_or(0) == 0
+    });
+    missing
+        .map(|part| format!("no {part}: the run shows nothing of it"))
+        .collect()
 }
 
 /// Does what the schedule says, each on its own: a fault that waits for its turn delays no other.

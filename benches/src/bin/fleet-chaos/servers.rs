@@ -12,7 +12,7 @@ mod cluster;
 #[path = "../../../../coordinator/tests/integration/support/node.rs"]
 mod node;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -44,6 +44,13 @@ pub(crate) fn signal(node: &Node, signal: Signal) -> Result<()> {
     {
         kill_process(pid, signal)?;
     }
+    Ok(())
+}
+
+/// Copies what a server has logged, in all its lives, into `folder`.
+pub(crate) fn keep_log(node: &Node, folder: &Path) -> Result<()> {
+    let to = folder.join(format!("redis-{}.log", node.port));
+    std::fs::copy(node.log(), &to).with_context(|| format!("{}", to.display()))?;
     Ok(())
 }
 

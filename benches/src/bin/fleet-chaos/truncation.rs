@@ -14,7 +14,7 @@ use fleet_worker_sdk::worker::{ActiveExecution, Settings};
 use fleet_worker_sdk::{Bot, Fleet, OpenSession, SessionId, Worker, transport};
 
 use crate::bot::{finding, name};
-use crate::checker::{Reader, Stored, Verdict, judge};
+use crate::checker::{Reader, Seen, Stored, Verdict, judge};
 use crate::journal::{Event, History, Line};
 use crate::proxy::Proxy;
 use crate::report::{Report, say};
@@ -185,7 +185,7 @@ impl Round<'_> {
         fleet.sessions.retain(|id, _| id == session.as_str());
         fleet.counted = fleet.sessions.values().map(|stored| stored.total).sum();
         fleet.counted_sessions = fleet.sessions.len() as u64;
-        let mut verdict = judge(&history, &fleet);
+        let mut verdict = judge(&history, &fleet, &Seen::new());
         // Nobody computes it here.
         verdict.unhealthy = crate::checker::Faults::default();
         Ok(verdict)

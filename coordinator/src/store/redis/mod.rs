@@ -52,6 +52,8 @@ use fleet_worker_sdk::{
 use tokio::sync::broadcast;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub use compact::chunk;
+
 use crate::model::Update;
 use crate::store::OpenOptions;
 

@@ -1,6 +1,8 @@
 //! One Redis process, to be killed and started again. The fault harness of `benches/` has it, too.
 
+use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -56,6 +58,11 @@ impl Node {
             .await;
     }
 
+    /// Where it writes what happens to it, across restarts.
+    pub(crate) fn log(&self) -> PathBuf {
+        log_in(&self.folder)
+    }
+
     /// Ends it at once.
     pub(crate) fn kill(&mut self) {
         let _ = self.process.kill();
@@ -93,13 +100,22 @@ impl Node {
     }
 }
 
+fn log_in(folder: &TempDir) -> PathBuf {
+    folder.path().join("redis.log")
+}
+
 fn spawn(folder: &TempDir, port: u16, arguments: &[String]) -> Child {
     let mut command = Command::new("redis-server");
     command.arg(folder.path().join("redis.conf"));
     command.args(["--port", &port.to_string()]);
     command.args(["--bind", "127.0.0.1", "--save", "", "--dir"]);
     command.arg(folder.path()).args(arguments);
-    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let log = File::options()
+        .append(true)
+        .create(true)
+        .open(log_in(folder))
+        .expect("a log");
+    command.stdout(log).stderr(Stdio::null());
     command.spawn().expect("redis-server starts")
 }
 
@@ -127,4 +143,10 @@ async fn a_node_comes_back_with_what_it_had() {
     let kept: String = node.ask(&["GET", "key"]).await.unwrap();
     assert_eq!(kept, "value");
     assert!(node.folder.path().join("appendonlydir").exists());
+    let log = std::fs::read_to_string(node.log()).unwrap();
+    assert_eq!(
+        log.matches("Ready to accept connections").count(),
+        2,
+        "{log}"
+    );
 }

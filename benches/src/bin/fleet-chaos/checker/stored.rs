@@ -1,22 +1,21 @@
 //! What the store holds, read without the code that folds it in production.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use fleet_coordinator::health::Settings;
 use fleet_coordinator::index::Index;
-use fleet_coordinator::model::SessionFacts;
+use fleet_coordinator::model::{Session, SessionFacts};
 use fleet_coordinator::store::{SessionCursor, SessionQuery, SharedStore};
 use fleet_coordinator::view::session_health;
 use fleet_worker_sdk::keys::Keys;
 use fleet_worker_sdk::transport::redis::RedisLink;
-use fleet_worker_sdk::{BotId, Execution, SessionId, redis, wire};
-use jiff::Timestamp;
+use fleet_worker_sdk::{Execution, Repository, SessionId, SessionState, Version, redis};
 
-use crate::bot::read_message;
+use super::log::Log;
 
-/// Sessions listed, and entries of a log read, in one go.
+/// Sessions listed in one go.
 const PAGE: usize = 100;
 
 /// How a session's stored health compares with one computed from its log.
@@ -31,6 +30,11 @@ pub(crate) enum Standing {
 /// A session as it is stored.
 #[derive(Clone, Debug)]
 pub(crate) struct Stored {
+    pub(crate) repository: Repository,
+    pub(crate) git_ref: String,
+    pub(crate) version: Version,
+    /// Whether its log was compacted.
+    pub(crate) compacted: bool,
     /// Of each bot, how often its findings are logged, by their numbers.
     pub(crate) times: BTreeMap<String, Vec<u32>>,
     /// Messages of findings that no bot makes.
@@ -40,6 +44,8 @@ pub(crate) struct Stored {
     pub(crate) sums: Vec<(&'static str, u64)>,
     /// Whether the counts are those of the findings in the log, kind by kind.
     pub(crate) counts_agree: bool,
+    /// Whether its members, packed or not, are the fingerprints of the findings in the log, each once.
+    pub(crate) members_agree: bool,
     pub(crate) executions: Vec<Execution>,
     pub(crate) standing: Standing,
 }
@@ -59,7 +65,12 @@ pub(crate) struct StoredFleet {
     /// Findings by the fleet's own sums.
     pub(crate) counted: u64,
     pub(crate) counted_sessions: u64,
+    /// Sessions that others are compared with, by scope.
+    pub(crate) baselines: BTreeMap<String, String>,
 }
+
+/// Sessions as they were last seen when they were complete.
+pub(crate) type Seen = BTreeMap<String, Stored>;
 
 /// A way to read it.
 pub(crate) struct Reader {
@@ -88,9 +99,10 @@ impl Reader {
         let mut fleet = StoredFleet {
             counted: rollup.stored(),
             counted_sessions: rollup.sessions,
+            baselines: self.baselines().await?,
             ..StoredFleet::default()
         };
-        for id in self.sessions().await? {
+        for Session { id, .. } in self.sessions().await? {
             fleet.sessions.insert(
                 id.to_string(),
                 self.session(&id).await.with_context(|| id.to_string())?,
@@ -99,7 +111,7 @@ impl Reader {
         Ok(fleet)
     }
 
-    async fn sessions(&self) -> Result<Vec<SessionId>> {
+    async fn sessions(&self) -> Result<Vec<Session>> {
         let mut all = Vec::new();
         let mut query = SessionQuery {
             limit: PAGE,
@@ -109,36 +121,57 @@ impl Reader {
             let page = self.store.sessions(&query).await?;
             query.after = page.last().map(SessionCursor::from);
             let full = page.len() == PAGE;
-            all.extend(page.into_iter().map(|session| session.id));
+            all.extend(page);
             if !full {
                 return Ok(all);
             }
         }
     }
 
+    async fn baselines(&self) -> Result<BTreeMap<String, String>> {
+        let mut all = BTreeMap::new();
+        for partition in self.link.partitions().await?.iter() {
+            let mut command = redis::cmd("HGETALL");
+            command.arg(self.link.keys().baselines(partition));
+            all.append(&mut self.link.call(&command).await?);
+        }
+        Ok(all)
+    }
+
+    /// Sessions that are complete, with their versions.
+    pub(crate) async fn complete(&self) -> Result<BTreeMap<SessionId, Version>> {
+        let all = self.sessions().await?.into_iter();
+        let complete = all.filter(|session| session.state == SessionState::Complete);
+        Ok(complete
+            .map(|session| (session.id, session.version))
+            .collect())
+    }
+
+    /// Reads a session; none when it was changed, rewritten or removed meanwhile.
+    pub(crate) async fn session_at_rest(
+        &self,
+        id: &SessionId,
+        version: Version,
+    ) -> Result<Option<Stored>> {
+        let mut command = redis::cmd("HMGET");
+        command.arg(self.link.keys().session(id));
+        command.arg(&["version", "generation"]);
+        let before: (Option<u64>, Option<u64>) = self.link.call(&command).await?;
+        if before.0 != Some(version.0) {
+            return Ok(None);
+        }
+        let stored = self.session(id).await;
+        let after = self.link.call(&command).await?;
+        (before == after).then_some(stored).transpose()
+    }
+
     /// Sessions whose health is not of their present version.
     pub(crate) async fn outdated(&self) -> Result<usize> {
-        let mut outdated = 0;
-        let mut query = SessionQuery {
-            limit: PAGE,
-            ..SessionQuery::default()
+        let outdated = |session: &&Session| {
+            let derived = session.derived.as_ref();
+            derived.is_none_or(|derived| derived.version != session.version)
         };
-        loop {
-            let page = self.store.sessions(&query).await?;
-            query.after = page.last().map(SessionCursor::from);
-            outdated += page
-                .iter()
-                .filter(|session| {
-                    session
-                        .derived
-                        .as_ref()
-                        .is_none_or(|derived| derived.version != session.version)
-                })
-                .count();
-            if page.len() < PAGE {
-                return Ok(outdated);
-            }
-        }
+        Ok(self.sessions().await?.iter().filter(outdated).count())
     }
 
     /// Feed entries that were handed out and not settled.
@@ -159,7 +192,8 @@ impl Reader {
     /// Reads one session.
     pub(crate) async fn session(&self, id: &SessionId) -> Result<Stored> {
         let facts = self.store.facts(id).await?;
-        let log = self.log(id).await?;
+        let log = Log::read(&self.link, id).await?;
+        let members = self.members(id).await?;
         let total = facts.session.total;
         let suppressed = facts.counts.tally().suppressed;
         let sums = vec![
@@ -179,69 +213,36 @@ impl Reader {
                 log.findings + facts.session.quarantined,
             ),
         ];
+        let whole = facts.session.quarantined == 0;
         Ok(Stored {
+            repository: facts.session.repository.clone(),
+            git_ref: facts.session.git_ref.clone(),
+            version: facts.session.version,
+            compacted: log.chunks > 0,
             times: log.times,
             strange: log.strange,
             total,
             sums,
-            counts_agree: facts.session.quarantined > 0 || log.index.counts() == facts.counts,
+            counts_agree: !whole || log.index.counts() == facts.counts,
+            members_agree: !whole || members == log.fingerprints,
             executions: facts.session.executions.clone(),
             standing: standing(&facts, &log.index),
         })
     }
 
-    async fn log(&self, id: &SessionId) -> Result<Log> {
-        let mut log = Log::default();
-        let mut from = "-".to_owned();
-        loop {
-            let mut command = redis::cmd("XRANGE");
-            command.arg(self.link.keys().log(id)).arg(&from).arg("+");
-            command.arg("COUNT").arg(PAGE);
-            let entries: Vec<(String, HashMap<String, Vec<u8>>)> = self.link.call(&command).await?;
-            let full = entries.len() == PAGE;
-            if let Some((last, _)) = entries.last() {
-                from = format!("({last}");
-            }
-            for (_, fields) in &entries {
-                log.add(fields)?;
-            }
-            if !full {
-                return Ok(log);
-            }
-        }
-    }
-}
-
-/// A log, read.
-#[derive(Default)]
-struct Log {
-    times: BTreeMap<String, Vec<u32>>,
-    strange: Vec<String>,
-    findings: u64,
-    index: Index,
-}
-
-impl Log {
-    fn add(&mut self, fields: &HashMap<String, Vec<u8>>) -> Result<()> {
-        let field = |name: &str| fields.get(name).map(Vec::as_slice).unwrap_or_default();
-        let bot = BotId::new(String::from_utf8_lossy(field("b")))?;
-        for body in wire::split(&wire::logged(field)?)? {
-            self.findings += 1;
-            self.index.add(&bot, Timestamp::UNIX_EPOCH, body)?;
-            let message = wire::decode(body)?.finding.message;
-            match read_message(&message) {
-                Some((whose, number)) if whose == bot.as_str() => {
-                    let times = self.times.entry(whose.to_owned()).or_default();
-                    let at = number as usize;
-                    times.resize(times.len().max(at + 1), 0);
-                    if let Some(times) = times.get_mut(at) {
-                        *times += 1;
-                    }
-                }
-                _ => self.strange.push(message),
-            }
-        }
-        Ok(())
+    /// Fingerprints of the index and of the string that compaction packs them into, ascending.
+    async fn members(&self, id: &SessionId) -> Result<Vec<[u8; 16]>> {
+        let mut commands = redis::pipe();
+        commands.zrange(self.link.keys().index(id), 0, -1);
+        commands.get(self.link.keys().packed(id));
+        let (index, packed): (Vec<Vec<u8>>, Option<Vec<u8>>) =
+            self.link.pipeline(&commands).await?;
+        let packed = packed.unwrap_or_default();
+        let all = index.iter().map(Vec::as_slice).chain(packed.chunks(16));
+        let members = all.map(|member| <[u8; 16]>::try_from(member).context("a member is torn"));
+        let mut members = members.collect::<Result<Vec<_>>>()?;
+        members.sort_unstable();
+        Ok(members)
     }
 }
 

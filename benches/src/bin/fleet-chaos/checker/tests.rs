@@ -1,4 +1,5 @@
-use fleet_worker_sdk::BotId;
+use fleet_worker_sdk::{BotId, Repository, Version};
+use jiff::Timestamp;
 
 use super::*;
 use crate::journal::{Event, Line};
@@ -32,7 +33,8 @@ fn history() -> History {
     history
 }
 
-fn fleet(times: &[u32], pushed: u64) -> StoredFleet {
+/// What `history` tells of, with so many of each finding.
+fn stored(times: &[u32], pushed: u64) -> Stored {
     let total = u64::from(times.iter().sum::<u32>());
     let execution = Execution {
         attempt: 1,
@@ -40,20 +42,39 @@ fn fleet(times: &[u32], pushed: u64) -> StoredFleet {
         state: ExecutionState::Running,
         ..Execution::pending(&BotId::new("bot-0").unwrap())
     };
-    let stored = Stored {
+    Stored {
+        repository: Repository::new("chaos/part").unwrap(),
+        git_ref: String::new(),
+        version: Version(1),
+        compacted: false,
         times: BTreeMap::from([("bot-0".to_owned(), times.to_vec())]),
         strange: Vec::new(),
         total,
         sums: vec![("members of the index", total)],
         counts_agree: true,
+        members_agree: true,
         executions: vec![execution],
         standing: Standing::Agrees,
-    };
-    StoredFleet {
-        sessions: BTreeMap::from([("s".to_owned(), stored)]),
-        counted: total,
-        counted_sessions: 1,
     }
+}
+
+fn fleet(times: &[u32], pushed: u64) -> StoredFleet {
+    of([("s", stored(times, pushed))])
+}
+
+fn of<const N: usize>(sessions: [(&str, Stored); N]) -> StoredFleet {
+    let sessions = sessions.map(|(id, stored)| (id.to_owned(), stored));
+    let sessions = BTreeMap::from(sessions);
+    StoredFleet {
+        counted: sessions.values().map(|stored| stored.total).sum(),
+        counted_sessions: sessions.len() as u64,
+        sessions,
+        ..StoredFleet::default()
+    }
+}
+
+fn judge(history: &History, fleet: &StoredFleet) -> Verdict {
+    super::judge(history, fleet, &Seen::new())
 }
 
 #[test]
@@ -95,11 +116,81 @@ fn sums_and_health_that_differ_are_faults() {
     stored.counted = 5;
     let session = stored.sessions.get_mut("s").unwrap();
     session.sums.push(("counted by bot", 3));
+    session.members_agree = false;
     session.standing = Standing::Outdated;
     let verdict = judge(&history(), &stored);
     assert_eq!(
         (verdict.broken.count, verdict.unhealthy.count),
-        (2, 1),
+        (3, 1),
         "{verdict}"
     );
+}
+
+#[test]
+fn a_session_that_is_gone_was_complete_and_held_everything() {
+    let seen = |times, pushed| Seen::from([("s".to_owned(), stored(times, pushed))]);
+    let gone = StoredFleet::default();
+    let verdict = super::judge(&history(), &gone, &seen(&[1, 1, 1, 1, 1], 5));
+    assert!(verdict.is_clean(), "{verdict}");
+    assert_eq!((verdict.removed, verdict.applied), (1, 5));
+    let verdict = super::judge(&history(), &gone, &seen(&[1, 1, 1], 4));
+    assert_eq!(
+        verdict.lost.examples,
+        ["3 of bot-0 in s"],
+        "acknowledged after it was seen"
+    );
+    let verdict = judge(&history(), &gone);
+    assert_eq!(
+        verdict.lost.count, 4,
+        "nobody saw it complete, so it had to stay"
+    );
+}
+
+#[test]
+fn a_bot_finds_only_those_gone_that_were_removed() {
+    let mut history = history();
+    let gone = ("s".to_owned(), "no such session".to_owned());
+    history.gone.push(gone);
+    let seen = Seen::from([("s".to_owned(), stored(&[1, 1, 1, 1], 4))]);
+    let verdict = super::judge(&history, &StoredFleet::default(), &seen);
+    assert!(verdict.is_clean(), "{verdict}");
+    let verdict = super::judge(&history, &fleet(&[1, 1, 1, 1], 4), &seen);
+    assert_eq!(verdict.refused.count, 1, "{verdict}");
+}
+
+#[test]
+fn compaction_that_takes_something_away_is_a_fault() {
+    let seen = Seen::from([("s".to_owned(), stored(&[1, 1, 1, 1, 1], 5))]);
+    let fleet = fleet(&[1, 1, 1, 1], 5);
+    let verdict = super::judge(&history(), &fleet, &seen);
+    assert_eq!(verdict.broken.count, 1, "{verdict}");
+    let mut changed = fleet;
+    changed.sessions.get_mut("s").unwrap().version = Version(2);
+    let verdict = super::judge(&history(), &changed, &seen);
+    assert!(verdict.is_clean(), "{verdict}");
+}
+
+/// The execution of `history`, completed.
+fn completed(second: i64) -> Stored {
+    let mut stored = stored(&[1, 1, 1, 1], 4);
+    let execution = stored.executions.first_mut().unwrap();
+    execution.state = ExecutionState::Completed;
+    execution.ended = Some(Timestamp::from_second(second).unwrap());
+    stored
+}
+
+#[test]
+fn a_baseline_is_the_last_that_was_completed_whole() {
+    let faults = |baseline: Option<&str>, removed: &[Stored]| {
+        let mut fleet = of([("s", completed(1)), ("t", completed(2))]);
+        let scope = "chaos/part bot-0 ".to_owned();
+        let named = baseline.map(|session| (scope, session.to_owned()));
+        fleet.baselines.extend(named);
+        baselines::wrong(&fleet, removed.iter()).len()
+    };
+    assert_eq!(faults(Some("t"), &[]), 0);
+    assert_eq!(faults(Some("s"), &[]), 1, "a later one was completed");
+    assert_eq!(faults(Some("u"), &[]), 1, "it is gone");
+    assert_eq!(faults(None, &[]), 1);
+    assert_eq!(faults(None, &[completed(3)]), 0, "it went with its session");
 }

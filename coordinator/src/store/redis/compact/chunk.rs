@@ -22,25 +22,25 @@ const HEAD: usize = 22;
 
 /// An entry of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::store::redis) struct Record<'a> {
+pub struct Record<'a> {
     /// Milliseconds since 1970 of its arrival.
-    pub(in crate::store::redis) ms: u64,
+    pub ms: u64,
     /// Version of its bodies' encoding.
-    pub(in crate::store::redis) wire: u32,
+    pub wire: u32,
     /// Whose findings they are.
-    pub(in crate::store::redis) bot: &'a str,
+    pub bot: &'a str,
     /// Its findings, joined and not packed.
-    pub(in crate::store::redis) bodies: Cow<'a, [u8]>,
+    pub bodies: Cow<'a, [u8]>,
     /// Its repeats, joined.
-    pub(in crate::store::redis) again: &'a [u8],
+    pub again: &'a [u8],
 }
 
 /// A chunk that is complete and not compressed yet.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Chunk {
+pub struct Chunk {
     bytes: Vec<u8>,
     /// Findings in it.
-    pub(super) findings: u64,
+    pub findings: u64,
 }
 
 impl Chunk {
@@ -48,7 +48,7 @@ impl Chunk {
     ///
     /// # Errors
     /// [`Error::TooLarge`] for one that no push can have made.
-    pub(super) fn add(&mut self, record: &Record<'_>, findings: u64) -> Result<()> {
+    pub fn add(&mut self, record: &Record<'_>, findings: u64) -> Result<()> {
         let size = HEAD + record.bot.len() + record.bodies.len() + record.again.len();
         if size > MAX_ENTRY {
             return Err(too_large(size, MAX_ENTRY));
@@ -69,16 +69,20 @@ impl Chunk {
     }
 
     /// Whether it has as much as it should.
-    pub(super) fn is_full(&self) -> bool {
+    pub fn is_full(&self) -> bool {
         self.bytes.len() >= CHUNK
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether it has nothing.
+    pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
     /// Its compressed form.
-    pub(super) fn compress(&self) -> Result<Vec<u8>> {
+    ///
+    /// # Errors
+    /// [`Error::Protocol`] when there is no memory for it.
+    pub fn compress(&self) -> Result<Vec<u8>> {
         zstd::bulk::compress(&self.bytes, LEVEL).map_err(Error::protocol)
     }
 }
@@ -87,7 +91,7 @@ impl Chunk {
 ///
 /// # Errors
 /// [`Error::Invalid`] when it is none, [`Error::TooLarge`] when it would take more than any chunk.
-pub(in crate::store::redis) fn expand(compressed: &[u8]) -> Result<Vec<u8>> {
+pub fn expand(compressed: &[u8]) -> Result<Vec<u8>> {
     let invalid = |why: String| Error::invalid("compacted log entry", why);
     let size = zstd::zstd_safe::get_frame_content_size(compressed)
         .ok()
@@ -104,7 +108,7 @@ pub(in crate::store::redis) fn expand(compressed: &[u8]) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// [`Error::Invalid`] when it is torn.
-pub(in crate::store::redis) fn records(mut bytes: &[u8]) -> Result<Vec<Record<'_>>> {
+pub fn records(mut bytes: &[u8]) -> Result<Vec<Record<'_>>> {
     let mut records = Vec::new();
     while !bytes.is_empty() {
         let torn = || Error::invalid("compacted log entry", "a record points past its end");

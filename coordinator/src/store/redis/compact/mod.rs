@@ -4,7 +4,7 @@
 //! that checks that nothing has changed. So any number of coordinators may try, and one that is killed
 //! leaves nothing.
 
-pub(super) mod chunk;
+pub mod chunk;
 
 mod members;
 
