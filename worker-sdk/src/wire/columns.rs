@@ -79,6 +79,10 @@ fn fault(body: &[u8]) -> Error {
 }
 
 /// Columns as far as they are read.
+#[allow(
+    clippy::option_option,
+    reason = "the outer none is a column not read yet, the inner one that there is none"
+)]
 #[derive(Default)]
 struct Reading<'a> {
     fingerprint: Option<Fingerprint>,

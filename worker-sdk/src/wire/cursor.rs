@@ -135,6 +135,10 @@ impl<'a> Cursor<'a> {
     }
 
     /// What `read` makes of what stands here; the inner none where nothing does.
+    #[allow(
+        clippy::option_option,
+        reason = "the outer none is a torn value, the inner one that there is none"
+    )]
     #[inline]
     pub(super) fn optional<T>(
         &mut self,
