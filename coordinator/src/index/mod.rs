@@ -8,6 +8,8 @@ pub mod query;
 
 mod bodies;
 
+mod members;
+
 mod names;
 
 mod counters;
@@ -20,11 +22,12 @@ mod page;
 
 mod view;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use fleet_worker_sdk::finding::MAX_FINDING_BYTES;
+use fleet_worker_sdk::wire::{self, Columns};
 use fleet_worker_sdk::{
-    Again, BotId, Error, Fingerprint, Level, Region, Result, Rule, Severity, WeightClass, wire,
+    Again, BotId, Error, Fingerprint, Level, Region, Result, Rule, Severity, WeightClass,
 };
 use jiff::Timestamp;
 
@@ -33,6 +36,7 @@ pub use query::{Cursor, Filter, FindingView, Page, PageQuery, Sort, Suppression}
 use crate::model::{Counts, MAX_RULES, Tally};
 use bodies::{Bodies, Body, Span};
 use counters::Counters;
+use members::Members;
 use names::Names;
 
 /// Most findings of one index: positions are 32 bits wide.
@@ -68,8 +72,7 @@ type Postings = Vec<Vec<u32>>;
 #[derive(Debug, Default)]
 pub struct Index {
     bodies: Bodies,
-    positions: HashMap<Fingerprint, u32>,
-    fingerprints: Vec<Fingerprint>,
+    members: Members,
     rows: Vec<Row>,
     stored: Vec<Stored>,
     /// Time of arrival from this position on: a batch has one, its findings need not repeat it.
@@ -122,6 +125,13 @@ impl Index {
         Self::default()
     }
 
+    /// Room for `more` findings, so that a long log is folded without growing again and again.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        self.members.reserve(more);
+        self.rows.reserve(more);
+        self.stored.reserve(more);
+    }
+
     /// Adds a finding of `bot` in the wire encoding, received at `at`. False, and nothing changes,
     /// when its fingerprint is known already.
     ///
@@ -129,19 +139,27 @@ impl Index {
     /// [`Error::Invalid`] when `body` is no finding, [`Error::TooLarge`] over the limits; nothing
     /// changes then either.
     pub fn add(&mut self, bot: &BotId, at: Timestamp, body: &[u8]) -> Result<bool> {
-        let columns = wire::columns(body)?;
-        if self.positions.contains_key(&columns.fingerprint) {
+        self.add_read(bot, at, body, &wire::columns(body)?)
+    }
+
+    /// As [`add`](Self::add), of a body whose columns have been read.
+    pub(crate) fn add_read(
+        &mut self,
+        bot: &BotId,
+        at: Timestamp,
+        body: &[u8],
+        columns: &Columns<'_>,
+    ) -> Result<bool> {
+        let position = self.room_for(body)?;
+        if !self.members.insert(columns.fingerprint) {
             return Ok(false);
         }
-        let position = self.room_for(body)?;
         let row = Row {
             bot: self.bot_id(bot),
-            category: self.categories.intern(&columns.category),
-            rule: self.rule_names.intern(&columns.rule_id),
-            file: self.files.intern(&columns.uri),
-            element: self
-                .elements
-                .intern(columns.element.as_deref().unwrap_or_default()),
+            category: self.categories.intern(columns.category),
+            rule: self.rule_names.intern(columns.rule_id),
+            file: self.files.intern(columns.uri),
+            element: self.elements.intern(columns.element.unwrap_or_default()),
             line: columns.region.map_or(0, |region| region.start_line),
             occurrences: columns.occurrence_count,
             severity: columns.severity(),
@@ -149,11 +167,9 @@ impl Index {
             suppressed: columns.suppressed,
         };
         self.stored.push(Stored {
-            message: bodies::span_of(body, &columns.message),
+            message: bodies::span_of(body, columns.message),
             body: self.bodies.push(body),
         });
-        self.positions.insert(columns.fingerprint, position);
-        self.fingerprints.push(columns.fingerprint);
         if self.times.last().is_none_or(|(_, last)| *last != at) {
             self.times.push((position, at));
         }
@@ -163,6 +179,7 @@ impl Index {
         Ok(true)
     }
 
+    /// The position of the next finding.
     fn room_for(&self, body: &[u8]) -> Result<u32> {
         let too_large = |what: &str, size: usize, limit: usize| Error::TooLarge {
             what: what.to_owned(),
@@ -199,8 +216,8 @@ impl Index {
     /// Notes that a finding was seen again: its occurrences become those of `again`, if more.
     /// A fingerprint that is not here changes nothing.
     pub fn again(&mut self, again: &Again) {
-        let position = self.positions.get(&again.fingerprint);
-        if let Some(row) = position.and_then(|at| self.rows.get_mut(*at as usize)) {
+        let position = self.members.position(&again.fingerprint);
+        if let Some(row) = position.and_then(|at| self.rows.get_mut(at as usize)) {
             row.occurrences = row.occurrences.max(again.occurrences);
         }
     }
@@ -233,23 +250,22 @@ impl Index {
 
     /// Whether a finding is here.
     pub fn contains(&self, fingerprint: &Fingerprint) -> bool {
-        self.positions.contains_key(fingerprint)
+        self.members.position(fingerprint).is_some()
     }
 
     /// A finding, whole.
     pub fn get(&self, fingerprint: &Fingerprint) -> Option<FindingView> {
-        let position = self.positions.get(fingerprint)?;
-        self.view(*position)
+        self.view(self.members.position(fingerprint)?)
     }
 
     /// What is compared of a finding between two sessions.
     pub fn observed(&self, fingerprint: &Fingerprint) -> Option<Observed> {
-        let position = self.positions.get(fingerprint)?;
-        let stored = self.stored.get(*position as usize)?;
+        let position = self.members.position(fingerprint)?;
+        let stored = self.stored.get(position as usize)?;
         let columns = wire::columns(self.bodies.get(stored.body)).ok()?;
         Some(Observed {
             level: columns.level,
-            message: columns.message.into_owned(),
+            message: columns.message.to_owned(),
             region: columns.region,
             suppressed: columns.suppressed,
         })
@@ -258,8 +274,8 @@ impl Index {
     /// Whether a finding is the same in `other`; none when it is not in both.
     pub fn agrees_with(&self, other: &Self, fingerprint: &Fingerprint) -> Option<bool> {
         let body = |index: &Self| {
-            let position = index.positions.get(fingerprint)?;
-            Some(index.stored.get(*position as usize)?.body)
+            let position = index.members.position(fingerprint)?;
+            Some(index.stored.get(position as usize)?.body)
         };
         let (here, there) = (body(self)?, body(other)?);
         // Most are the same to the byte, which needs no decoding.
@@ -294,12 +310,12 @@ impl Index {
                 .map_or(&[][..], Vec::as_slice)
         });
         let all = if bot.is_none() {
-            self.fingerprints.as_slice()
+            self.members.all()
         } else {
             &[]
         };
         let one = of_bot.unwrap_or_default().iter();
-        let one = one.filter_map(|at| self.fingerprints.get(*at as usize));
+        let one = one.filter_map(|at| self.members.all().get(*at as usize));
         all.iter().chain(one).copied()
     }
 
@@ -307,7 +323,7 @@ impl Index {
     pub(crate) fn arrivals(&self) -> impl Iterator<Item = Arrival<'_>> {
         let mut times = self.times.iter().peekable();
         let mut at = Timestamp::UNIX_EPOCH;
-        let findings = self.rows.iter().zip(&self.stored).zip(&self.fingerprints);
+        let findings = self.rows.iter().zip(&self.stored).zip(self.members.all());
         (0_u32..)
             .zip(findings)
             .filter_map(move |(position, ((row, stored), fingerprint))| {
@@ -328,15 +344,15 @@ impl Index {
 
     /// Bytes it takes, about: what a cache weighs it by.
     pub fn weight(&self) -> usize {
-        /// Fingerprint and position in the map with its spare room; the fingerprint, the columns,
-        /// and six posting lists with theirs.
-        const PER_FINDING: usize = 40 + 16 + 32 + 20 + 6 * 6;
+        /// The columns, where it is stored, and six posting lists with their spare room.
+        const PER_FINDING: usize = 32 + 20 + 6 * 6;
         /// A rule's name and texts, when they are short.
         const PER_RULE: usize = 256;
         let few = self.bots.weight() + self.categories.weight() + self.rule_names.weight();
         let names = few + self.files.weight() + self.elements.weight();
         size_of::<Self>()
             + self.bodies.weight()
+            + self.members.weight()
             + names
             + self.rows.capacity() * PER_FINDING
             + self.rules.len() * PER_RULE

@@ -1,13 +1,18 @@
 //! Texts that repeat, each kept once, and their alphabetical order.
 
-use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::sync::{Arc, PoisonError, RwLock};
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 
 /// Texts with a number each, in order of arrival. They are bounded by the findings that bring them.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    ids: HashMap<Arc<str>, u32>,
-    texts: Vec<Arc<str>>,
+    ids: HashTable<u32>,
+    texts: Vec<Box<str>>,
+    /// Names come from bots, so the hash has a random seed.
+    hasher: RandomState,
     bytes: usize,
     /// The last one asked for: findings of one file or bot come in a row.
     last: u32,
@@ -30,8 +35,8 @@ impl Names {
         if self.text(self.last) == Some(text) {
             return self.last;
         }
-        self.last = match self.ids.get(text) {
-            Some(id) => *id,
+        self.last = match self.id(text) {
+            Some(id) => id,
             None => self.insert(text),
         };
         self.last
@@ -39,15 +44,21 @@ impl Names {
 
     fn insert(&mut self, text: &str) -> u32 {
         let id = self.texts.len() as u32;
-        let text: Arc<str> = text.into();
         self.bytes += text.len();
-        self.ids.insert(Arc::clone(&text), id);
-        self.texts.push(text);
+        self.texts.push(text.into());
+        let (texts, hasher) = (&self.texts, &self.hasher);
+        let hash = |id: &u32| {
+            texts
+                .get(*id as usize)
+                .map_or(0, |text| hasher.hash_one(text))
+        };
+        self.ids.insert_unique(hash(&id), id, hash);
         id
     }
 
     pub(super) fn id(&self, text: &str) -> Option<u32> {
-        self.ids.get(text).copied()
+        let is = |id: &u32| self.text(*id) == Some(text);
+        self.ids.find(self.hasher.hash_one(text), is).copied()
     }
 
     pub(super) fn text(&self, id: u32) -> Option<&str> {
@@ -106,8 +117,8 @@ impl Names {
     }
 
     pub(super) fn weight(&self) -> usize {
-        /// Two pointers to the text, its reference counts, its id, the map's spare room, its order.
-        const PER_NAME: usize = 16 + 16 + 16 + 8 + 8 + 8;
+        /// The pointer to the text, its id and the table's spare room, its order.
+        const PER_NAME: usize = 16 + 10 + 8;
         self.bytes + self.texts.capacity() * PER_NAME
     }
 }

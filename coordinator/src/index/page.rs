@@ -97,7 +97,7 @@ impl<'a> Keys<'a> {
             );
             return Err(Error::invalid("cursor", why));
         }
-        let position = self.index.positions.get(&cursor.after).copied();
+        let position = self.index.members.position(&cursor.after);
         let found = position.and_then(|at| Some((at, self.index.rows.get(at as usize)?)));
         let (position, row) = found.ok_or_else(|| {
             let why = "its finding is not in this session; ask for the first page again";

@@ -35,17 +35,17 @@ fn essentials(columns: Columns<'_>) -> Identified {
     Identified {
         fingerprint: columns.fingerprint,
         finding: Finding {
-            rule_id: columns.rule_id.into_owned(),
+            rule_id: columns.rule_id.to_owned(),
             level: columns.level,
             kind: columns.kind,
-            category: columns.category.into_owned(),
-            message: columns.message.into_owned(),
-            element: columns.element.map(std::borrow::Cow::into_owned),
+            category: columns.category.to_owned(),
+            message: columns.message.to_owned(),
+            element: columns.element.map(str::to_owned),
             security_severity: columns.security_severity,
             confidence: columns.confidence,
             fixable: columns.fixable,
             locations: vec![Location {
-                uri: columns.uri.into_owned(),
+                uri: columns.uri.to_owned(),
                 region: columns.region,
                 ..Location::default()
             }],

@@ -9,7 +9,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::sync::Arc;
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
+use serde_json::value::RawValue;
 
 use crate::error::{Error, Result};
 use crate::finding::{Finding, Location, Region};
@@ -89,8 +90,9 @@ struct Text {
 }
 
 /// Whether a first line is one of Cargo's messages.
-pub(super) fn is_message(first: &BTreeMap<String, Value>) -> bool {
-    let reason = first.get("reason").and_then(Value::as_str);
+pub(super) fn is_message(first: &BTreeMap<String, &RawValue>) -> bool {
+    let reason = first.get("reason");
+    let reason = reason.and_then(|reason| serde_json::from_str::<&str>(reason.get()).ok());
     let known = [
         "compiler-message",
         "compiler-artifact",

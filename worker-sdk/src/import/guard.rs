@@ -14,6 +14,11 @@ const MAX_PART: usize = 32 * 1024 * 1024;
 /// of runs, of the log.
 const PART_DEPTH: u32 = 5;
 
+/// Whether a whole text is of a shape that can be read.
+pub(super) fn is_sound(text: &[u8]) -> bool {
+    Shape::default().first_fault(text).is_none()
+}
+
 /// Hands bytes through, and fails at the first one too many.
 pub(super) struct Guard<R> {
     inner: R,
@@ -98,7 +103,13 @@ struct Shape {
 impl Shape {
     /// How many bytes come before the first fault, and what it is.
     fn first_fault(&mut self, bytes: &[u8]) -> Option<(usize, What)> {
-        for (at, byte) in bytes.iter().enumerate() {
+        let mut at = 0;
+        while let Some(byte) = bytes.get(at) {
+            let plain = self.pass_text(bytes.get(at..).unwrap_or_default());
+            if plain > 0 {
+                at += plain;
+                continue;
+            }
             self.step(*byte);
             let fault = [
                 (self.depth > MAX_DEPTH, What::Depth),
@@ -108,8 +119,27 @@ impl Shape {
             if let Some((_, what)) = fault.into_iter().find(|(is, _)| *is) {
                 return Some((at, what));
             }
+            at += 1;
         }
         None
+    }
+
+    /// Passes over the inside of a string up to what may end it, unless that could be too much;
+    /// answers how many bytes that were. Most of a report is inside of strings.
+    fn pass_text(&mut self, bytes: &[u8]) -> usize {
+        if !self.in_string || self.escaped {
+            return 0;
+        }
+        let plain = memchr::memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len());
+        if self.token + plain > MAX_TOKEN || self.part + plain > MAX_PART {
+            return 0;
+        }
+        self.column += plain as u64;
+        self.token += plain;
+        if self.depth >= PART_DEPTH {
+            self.part += plain;
+        }
+        plain
     }
 
     fn step(&mut self, byte: u8) {
@@ -152,6 +182,8 @@ impl Shape {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn fault_of(text: &str) -> Option<String> {
@@ -191,6 +223,16 @@ mod tests {
         assert_eq!(fault_of(&format!("{results}{}", small.repeat(count))), None);
         let large = format!("{results}{{{}", member.repeat(count));
         assert!(fault_of(&large).is_some_and(|why| why.contains("a result")));
+    }
+
+    proptest! {
+        #[test]
+        fn passing_over_text_leads_where_single_steps_lead(text in "[\\[\\]{}\"\\\\a,:\n]{0,60}") {
+            let (mut passing, mut stepping) = (Shape::default(), Shape::default());
+            prop_assert!(passing.first_fault(text.as_bytes()).is_none());
+            text.bytes().for_each(|byte| stepping.step(byte));
+            prop_assert_eq!(format!("{passing:?}"), format!("{stepping:?}"));
+        }
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Other tools' output becomes findings: SARIF 2.1.0, JSON lines and Cargo's messages.
 //!
-//! A report is read three times, and never held in memory: first it is checked whole and what its
-//! results refer to is collected, then its results are marked, so that repeats and ordinals are
-//! known, then they are pushed. Memory grows by some tens of bytes a result.
+//! A report is read three times: first it is checked whole and what its results refer to is collected,
+//! then its results are marked, so that repeats and ordinals are known, then they are pushed. A small
+//! one is held in memory meanwhile, and so are some 20,000 findings between being marked and being pushed;
+//! of a large one memory grows by some tens of bytes a result.
 
 mod source;
 
@@ -25,6 +26,8 @@ mod push;
 use std::collections::BTreeMap;
 use std::io::{BufRead, Read};
 use std::sync::Arc;
+
+use serde_json::value::RawValue;
 
 pub use report::{
     Continued, Ended, ImportOptions, ImportSummary, Imported, MAX_REJECTED, Rejected,
@@ -134,8 +137,9 @@ fn recognise(
         .lines()
         .next()
         .and_then(std::result::Result::ok);
-    let first: Option<BTreeMap<String, serde_json::Value>> =
-        first_line.and_then(|line| serde_json::from_str(&line).ok());
+    let first: Option<BTreeMap<String, &RawValue>> = first_line
+        .as_deref()
+        .and_then(|line| serde_json::from_str(line).ok());
     if first.as_ref().is_some_and(cargo::is_message) {
         return Ok(Arc::new(cargo::CargoMessages::check(source, bot)?));
     }

@@ -30,16 +30,54 @@ fn a_finding_survives_the_wire() {
     assert_eq!(decode(&body).unwrap(), identified);
 }
 
+#[track_caller]
+fn assert_agrees(columns: &Columns<'_>, whole: &Identified) {
+    let finding = &whole.finding;
+    assert_eq!(columns.fingerprint, whole.fingerprint);
+    assert_eq!(
+        (columns.rule_id, columns.category, columns.message),
+        (
+            finding.rule_id.as_str(),
+            finding.category.as_str(),
+            finding.message.as_str()
+        )
+    );
+    assert_eq!((columns.level, columns.kind), (finding.level, finding.kind));
+    assert_eq!(columns.severity(), finding.severity());
+    assert_eq!(columns.weight_class(), finding.weight_class());
+    assert_eq!(
+        (columns.uri, columns.region),
+        (finding.path(), finding.region())
+    );
+    assert_eq!(columns.element, finding.element.as_deref());
+    assert_eq!(columns.security_severity, finding.security_severity);
+    assert_eq!(columns.confidence, finding.confidence);
+    assert_eq!(columns.suppressed, finding.is_suppressed());
+    assert_eq!(columns.fixable, finding.fixable);
+    assert_eq!(columns.occurrence_count, finding.occurrence_count);
+}
+
 #[test]
 fn columns_agree_with_the_whole() {
     let identified = typical();
     let body = encode(&identified).unwrap();
-    let columns = columns(&body).unwrap();
-    assert_eq!(columns.severity(), identified.finding.severity());
-    assert_eq!(columns.weight_class(), identified.finding.weight_class());
-    assert_eq!(columns.uri, identified.finding.path());
-    assert_eq!(columns.region, identified.finding.region());
-    assert!(columns.suppressed && columns.fixable);
+    assert_agrees(&columns(&body).unwrap(), &identified);
+}
+
+#[test]
+fn what_is_no_finding_is_refused_with_the_reason() {
+    let mut body = encode(&typical()).unwrap();
+    for (wrong, why) in [
+        (&b"no finding"[..], "invalid type"),
+        (b"\x81\xa1r\xa1r", "missing field"),
+    ] {
+        let error = columns(wrong).unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+    }
+    body.extend(b"\xa1r\xa1r");
+    body[0] += 1;
+    let error = columns(&body).unwrap_err().to_string();
+    assert!(error.contains("duplicate field `r`"), "{error}");
 }
 
 #[test]
@@ -86,6 +124,82 @@ fn findings_are_joined_as_they_are_encoded_and_a_refused_one_leaves_nothing() {
     assert_eq!(joined, join([body.as_slice(), body.as_slice()]));
 }
 
+fn location() -> impl Strategy<Value = crate::Location> {
+    let text = || proptest::option::of(".{0,300}");
+    (".{0,70}", any::<Option<[u32; 4]>>(), text(), text()).prop_map(
+        |(uri, region, snippet, message)| crate::Location {
+            uri,
+            region: region.map(|[start_line, start_column, end_line, end_column]| Region {
+                start_line,
+                start_column,
+                end_line,
+                end_column,
+            }),
+            snippet,
+            message,
+        },
+    )
+}
+
+fn suppression() -> impl Strategy<Value = Suppression> {
+    let status = prop::sample::select(vec!["accepted", "rejected", "underReview"]);
+    status.prop_map(|status| Suppression {
+        status: status.to_owned(),
+        ..Suppression::default()
+    })
+}
+
+fn identified() -> impl Strategy<Value = Identified> {
+    use proptest::collection::{btree_map, vec};
+    let texts = (
+        ".{0,40}",
+        ".{0,400}",
+        ".{0,20}",
+        proptest::option::of(".{0,20}"),
+    );
+    let numbers = (
+        prop::sample::select(Level::ALL),
+        prop::sample::select(Kind::ALL),
+        any::<Option<u16>>(),
+        any::<Option<u16>>(),
+        any::<u32>(),
+    );
+    let lists = (
+        vec(location(), 0..4),
+        vec(location(), 0..3),
+        vec(suppression(), 0..3),
+        btree_map(".{0,4}", ".{0,8}", 0..3),
+    );
+    let others = (
+        any::<[u8; 16]>(),
+        any::<bool>(),
+        any::<bool>(),
+        vec(".{0,9}", 0..3),
+    );
+    (texts, numbers, lists, others).prop_map(|(texts, numbers, lists, others)| Identified {
+        fingerprint: Fingerprint(others.0),
+        finding: Finding {
+            rule_id: texts.0,
+            message: texts.1,
+            category: texts.2,
+            element: texts.3,
+            level: numbers.0,
+            kind: numbers.1,
+            security_severity: numbers.2.map(f32::from),
+            confidence: numbers.3.map(|n| f32::from(n) / 65_536.0),
+            occurrence_count: numbers.4,
+            locations: lists.0,
+            related: lists.1,
+            suppressions: lists.2,
+            properties: lists.3.into_iter().map(|(k, v)| (k, v.into())).collect(),
+            fixable: others.1,
+            fixed: others.2,
+            fixes: others.3,
+            ..Finding::default()
+        },
+    })
+}
+
 proptest! {
     #[test]
     fn an_estimated_size_is_never_less_than_half(texts in proptest::collection::vec(".{0,40}", 12), many in 0usize..20) {
@@ -119,12 +233,21 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_finding_never_panics(at in 0usize..200, with in any::<u8>()) {
+    fn a_damaged_finding_never_panics_and_is_read_one_way(at in 0usize..200, with in any::<u8>()) {
         let mut body = encode(&typical()).unwrap();
         let at = at % body.len();
         body[at] = with;
-        let _ = decode(&body);
-        let _ = columns(&body);
+        if let (Ok(whole), Ok(columns)) = (decode(&body), columns(&body)) {
+            assert_agrees(&columns, &whole);
+        }
+    }
+
+    #[test]
+    fn columns_are_those_of_every_finding(identified in identified()) {
+        let body = encode(&identified).unwrap();
+        let columns = columns(&body);
+        assert_agrees(&columns.unwrap(), &identified);
+        prop_assert_eq!(decode(&body).unwrap(), identified);
     }
 
     #[test]

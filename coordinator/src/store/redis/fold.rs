@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use fleet_worker_sdk::transport::redis::stored::{number, timestamp};
 use fleet_worker_sdk::transport::redis::{RedisLink, fcall, fcall_ro};
-use fleet_worker_sdk::{Again, BotId, Error, Result, Rule, SessionId, wire};
+use fleet_worker_sdk::wire::{self, Columns};
+use fleet_worker_sdk::{Again, BotId, Error, Result, Rule, SessionId};
 use jiff::Timestamp;
 use moka::future::Cache;
 use tokio::sync::{Mutex, RwLock};
@@ -20,6 +21,8 @@ use crate::store::retain::Memory;
 /// Entries of a log read at once: 64 batches of at most 512 KiB, usually 4 MiB in all. Compacted ones
 /// take as much, and are expanded one by one.
 pub(super) const PAGE: usize = 64;
+/// Findings that room is made for at once, as many as the session says it has: 40 MiB, should it be wrong.
+const AT_ONCE: u64 = 500_000;
 /// Times that a fold is made anew for one reader: a log is rewritten once in minutes.
 const RESTARTS: usize = 3;
 /// A fold that nobody reads is dropped after this.
@@ -150,6 +153,8 @@ impl Fold {
             let mut unreadable = Vec::new();
             if !entries.is_empty() {
                 let mut index = self.index.write().await;
+                let missing = total.saturating_sub(index.len() as u64);
+                index.reserve(missing.min(AT_ONCE) as usize);
                 for (id, fields) in entries {
                     if let Err(error) = apply(&mut index, &id, &fields) {
                         unreadable.push((id.clone(), error.to_string()));
@@ -260,7 +265,8 @@ pub(super) fn record<'a>(id: &str, fields: &'a Fields) -> Result<Record<'a>> {
 pub(super) struct Readable<'a> {
     bot: BotId,
     at: Timestamp,
-    pub(super) bodies: Vec<&'a [u8]>,
+    /// Its findings, with what an index needs of them.
+    pub(super) findings: Vec<(&'a [u8], Columns<'a>)>,
     again: Vec<Again>,
 }
 
@@ -276,21 +282,19 @@ pub(super) fn readable<'a>(record: &'a Record<'_>) -> Result<Readable<'a>> {
             format!("its wire version is {theirs}, ours is {ours}"),
         ));
     }
-    let bodies = wire::split(&record.bodies)?;
-    for body in &bodies {
-        wire::columns(body)?;
-    }
+    let bodies = wire::split(&record.bodies)?.into_iter();
+    let findings = bodies.map(|body| Ok((body, wire::columns(body)?)));
     Ok(Readable {
         bot: BotId::new(record.bot)?,
         at: timestamp(record.ms)?,
-        bodies,
+        findings: findings.collect::<Result<_>>()?,
         again: wire::decode_again(record.again)?,
     })
 }
 
 fn fold(index: &mut Index, records: &[Record<'_>], fields: &Fields) -> Result<()> {
     let all = records.iter().map(readable).collect::<Result<Vec<_>>>()?;
-    let findings: usize = all.iter().map(|readable| readable.bodies.len()).sum();
+    let findings: usize = all.iter().map(|readable| readable.findings.len()).sum();
     let stated = fields.get("n").map(Vec::as_slice).unwrap_or_default();
     if findings as u64 != number(stated)? {
         return Err(Error::invalid(
@@ -299,8 +303,8 @@ fn fold(index: &mut Index, records: &[Record<'_>], fields: &Fields) -> Result<()
         ));
     }
     for readable in &all {
-        for body in &readable.bodies {
-            index.add(&readable.bot, readable.at, body)?;
+        for (body, columns) in &readable.findings {
+            index.add_read(&readable.bot, readable.at, body, columns)?;
         }
         for again in &readable.again {
             index.again(again);

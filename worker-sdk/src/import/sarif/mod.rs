@@ -12,7 +12,9 @@ use std::collections::BTreeMap;
 use std::io::BufReader;
 use std::sync::Arc;
 
-use super::guard::Guard;
+use serde_json::de::{IoRead, SliceRead};
+
+use super::guard::{self, Guard};
 use super::report::{Each, Report, Section};
 use super::source::Source;
 use crate::error::{Error, Result};
@@ -52,8 +54,12 @@ impl Sarif {
     ) -> Result<Self> {
         let mut parts = Parts::default();
         // What the first reading lets through is safe for the later ones.
-        let guarded = BufReader::with_capacity(BUFFER, Guard::new(source.read()?));
-        walk(guarded, source.name(), &mut parts)?;
+        if let Some(text) = source.held().filter(|text| guard::is_sound(text)) {
+            walk(SliceRead::new(text), source.name(), &mut parts)?;
+        } else {
+            let guarded = BufReader::with_capacity(BUFFER, Guard::new(source.read()?));
+            walk(IoRead::new(guarded), source.name(), &mut parts)?;
+        }
         if parts.version != VERSION {
             let version: String = parts.version.chars().take(20).collect();
             return Err(Error::invalid(
@@ -197,7 +203,11 @@ impl Report for Sarif {
             section,
             each,
         };
-        walk(self.source.read()?, self.source.name(), &mut sink)
+        let name = self.source.name();
+        match self.source.held() {
+            Some(text) => walk(SliceRead::new(text), name, &mut sink),
+            None => walk(IoRead::new(self.source.read()?), name, &mut sink),
+        }
     }
 
     fn rule(&self, section: usize, rule: &str) -> Option<Rule> {

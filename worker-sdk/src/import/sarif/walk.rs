@@ -2,10 +2,10 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::io::Read;
 
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::de::Read;
 use serde_json::value::RawValue;
 
 use super::raw::{Artifact, ArtifactLocation, Invocation, LogicalLocation, Tool};
@@ -44,8 +44,8 @@ pub(super) trait Sink {
 ///
 /// # Errors
 /// Those of the sink; `Error::Invalid` with line and column when this is no SARIF document.
-pub(super) fn walk(reader: impl Read, name: &str, sink: &mut dyn Sink) -> Result<()> {
-    let mut from = serde_json::Deserializer::from_reader(reader);
+pub(super) fn walk<'de>(text: impl Read<'de>, name: &str, sink: &mut dyn Sink) -> Result<()> {
+    let mut from = serde_json::Deserializer::new(text);
     let walk = Walk {
         sink: RefCell::new(sink),
         stopped: RefCell::new(None),

@@ -204,7 +204,7 @@ fn records<'a>(
         }
     };
     let counted = records.into_iter().map(|record| {
-        let findings = readable(&record)?.bodies.len() as u64;
+        let findings = readable(&record)?.findings.len() as u64;
         Ok((record, findings))
     });
     counted.collect()
