@@ -254,8 +254,10 @@ fn read(body: &[u8]) -> Result<Stored<'_>> {
 /// Decodes a finding.
 ///
 /// # Errors
-/// [`Error::Invalid`] when `body` is not one.
+/// [`Error::Invalid`] when `body` is not one, or has no [`columns`]: what a list cannot show, a page does
+/// not show either.
 pub fn decode(body: &[u8]) -> Result<Identified> {
+    columns(body)?;
     let stored = read(body)?;
     let properties = match &stored.properties {
         None => serde_json::Map::new(),
