@@ -53,7 +53,7 @@ impl Context {
         let bots: Vec<&Bot> = self.fleet.bots().iter().map(AsRef::as_ref).collect();
         for (name, value) in [
             (",\"bots\":", json(&bots)?),
-            (",\"runs\":", json(&self.runs.all())?),
+            (",\"runs\":", json(&self.runs.all().collect::<Vec<_>>())?),
             (",\"times\":", json(&self.findings().times.as_slice())?),
         ] {
             out.push_str(name);

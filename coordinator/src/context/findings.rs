@@ -110,9 +110,10 @@ impl Findings {
         self.check(draft)?;
         let position = self.rows.len() as u32;
         let (names, texts) = (&mut self.names, &mut self.texts);
+        let rule = names.intern(Kind::Rule, draft.rule, texts);
         let row = Row {
-            category: names.intern(Kind::Category, draft.category, texts),
-            rule: names.intern(Kind::Rule, draft.rule, texts),
+            rule,
+            category: names.intern_category(rule, draft.category, texts),
             file: names.intern(Kind::File, draft.file, texts),
             element: names.intern(Kind::Element, draft.element, texts),
             message: texts.push(draft.message),

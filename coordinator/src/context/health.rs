@@ -223,7 +223,7 @@ impl Context {
     fn executions(&self, half: f64) -> Vec<ExecutionPart> {
         let ended = self.runs.ended;
         let ran = f64::from(ended.well + ended.partly + ended.failed);
-        let runs = self.runs.all().iter().enumerate();
+        let runs = self.runs.all().enumerate();
         let parts = runs.filter_map(|(place, run)| {
             let value = match run.state {
                 ExecutionState::Completed if run.partial => PARTLY,

@@ -154,7 +154,7 @@ impl Context {
         let classic = Fleet::classic();
         if self.fleet.len() == 0 {
             self.fleet = Arc::clone(classic);
-            self.runs = Runs::classic();
+            self.runs = Runs::pending(classic.len());
         } else {
             for bot in classic.bots() {
                 self.register(Arc::clone(bot))?;

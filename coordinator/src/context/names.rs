@@ -36,6 +36,8 @@ pub(super) struct Entry {
     text: Span,
     hash: u64,
     kind: Kind,
+    /// Of a rule: the category it came with last, which it will come with again.
+    category: u32,
     /// The findings that have it; of a rule, category or file.
     pub(super) postings: Postings,
     /// Of a rule: its open findings by weight class. Of a category: the first is all of them.
@@ -79,9 +81,7 @@ impl Names {
     #[inline]
     pub(super) fn intern(&mut self, kind: Kind, text: &str, texts: &mut Texts) -> u32 {
         let last = self.last.get(kind as usize).copied().unwrap_or(u32::MAX);
-        if let Some(entry) = self.entries.get(last as usize)
-            && texts.get(entry.text) == text
-        {
+        if self.is(last, text, texts) {
             return last;
         }
         let id = match self.id(kind, text, texts) {
@@ -92,6 +92,27 @@ impl Names {
             *last = id;
         }
         id
+    }
+
+    /// The number of the category `text` of a finding of `rule`: rules stay in one category, so that
+    /// it is seldom looked for.
+    #[inline]
+    pub(super) fn intern_category(&mut self, rule: u32, text: &str, texts: &mut Texts) -> u32 {
+        let usual = self.entry(rule).map_or(u32::MAX, |rule| rule.category);
+        if self.is(usual, text, texts) {
+            return usual;
+        }
+        let id = self.intern(Kind::Category, text, texts);
+        if let Some(rule) = self.entry_mut(rule) {
+            rule.category = id;
+        }
+        id
+    }
+
+    #[inline]
+    fn is(&self, id: u32, text: &str, texts: &Texts) -> bool {
+        let entry = self.entries.get(id as usize);
+        entry.is_some_and(|entry| texts.get(entry.text) == text)
     }
 
     /// The number of `text`, if it is known.
@@ -114,6 +135,7 @@ impl Names {
             text: texts.push(text),
             hash: hash(kind, text),
             kind,
+            category: u32::MAX,
             postings: Postings::new(),
             open: [0; CLASSES],
         });

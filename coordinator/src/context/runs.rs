@@ -1,11 +1,12 @@
 //! How far the bots of a context are, and which may start.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use fleet_worker_sdk::session::MAX_REASON;
 use fleet_worker_sdk::{Error, ExecutionState, Result};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::fleet::{Fleet, Handle, Set, stranger};
 
@@ -42,11 +43,17 @@ impl Run {
     };
 }
 
+/// What a bot that has not begun shows.
+static PENDING: Run = Run::PENDING;
+
 /// How far the bots are, with what is asked about all of them kept as it changes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Runs {
-    /// Shared between snapshots until a run changes.
-    all: Arc<Vec<Run>>,
+    /// How many there are.
+    count: usize,
+    /// By place, up to the last bot that has begun: those after it are pending, and most contexts
+    /// begin with the first. Shared between snapshots until a run changes.
+    begun: Option<Arc<SmallVec<[Run; 1]>>>,
     pending: Set,
     settled: Set,
     failed: Set,
@@ -62,19 +69,12 @@ pub(super) struct Ended {
     pub(super) skipped: u32,
 }
 
-/// Made once for all contexts.
-static CLASSIC: LazyLock<Runs> = LazyLock::new(|| Runs::pending(Fleet::classic().len()));
-
 impl Runs {
-    /// One pending run for each of the classic bots.
+    /// So many runs that are pending.
     #[inline]
-    pub(super) fn classic() -> Self {
-        CLASSIC.clone()
-    }
-
-    fn pending(count: usize) -> Self {
+    pub(super) fn pending(count: usize) -> Self {
         Self {
-            all: Arc::new(vec![Run::PENDING; count]),
+            count,
             pending: Set::first(count),
             ..Self::default()
         }
@@ -84,7 +84,8 @@ impl Runs {
     pub(super) fn of(runs: Vec<Run>) -> Self {
         let states: Vec<_> = runs.iter().map(|run| (run.state, run.partial)).collect();
         let mut all = Self {
-            all: Arc::new(runs),
+            count: runs.len(),
+            begun: Some(Arc::new(runs.into())),
             ..Self::default()
         };
         for (place, state) in states.into_iter().enumerate() {
@@ -95,18 +96,39 @@ impl Runs {
 
     /// Makes room for a bot that was registered.
     pub(super) fn join(&mut self, handle: Handle) {
-        if handle.place() == self.all.len() {
-            Arc::make_mut(&mut self.all).push(Run::PENDING);
+        if handle.place() == self.count {
+            self.count += 1;
             self.pending.insert(handle.place());
         }
     }
 
     pub(super) fn get(&self, handle: Handle) -> Option<&Run> {
-        self.all.get(handle.place())
+        let place = handle.place();
+        (place < self.count).then(|| self.begun().get(place).unwrap_or(&PENDING))
     }
 
-    pub(super) fn all(&self) -> &[Run] {
-        &self.all
+    pub(super) fn all(&self) -> impl Iterator<Item = &Run> {
+        let begun = self.begun().iter();
+        begun.chain(std::iter::repeat(&PENDING)).take(self.count)
+    }
+
+    fn begun(&self) -> &[Run] {
+        self.begun.as_deref().map_or(&[], SmallVec::as_slice)
+    }
+
+    /// The run of a bot, to change it: those of snapshots are copied first.
+    fn get_mut(&mut self, handle: Handle) -> Result<&mut Run> {
+        let place = handle.place();
+        if place < self.count {
+            let begun = Arc::make_mut(self.begun.get_or_insert_default());
+            if place >= begun.len() {
+                begun.resize(place + 1, Run::PENDING);
+            }
+            if let Some(run) = begun.get_mut(place) {
+                return Ok(run);
+            }
+        }
+        Err(stranger(handle))
     }
 
     /// Bots that have not begun and wait for nobody.
@@ -134,8 +156,7 @@ impl Runs {
     /// Starts a bot's run: the first attempt, or with `again` whatever came before.
     pub(super) fn start(&mut self, handle: Handle, now: Timestamp, again: bool) -> Result<()> {
         let place = handle.place();
-        let runs = Arc::make_mut(&mut self.all);
-        let run = runs.get_mut(place).ok_or_else(|| stranger(handle))?;
+        let run = self.get_mut(handle)?;
         let before = (run.state, run.partial);
         if before.0 != ExecutionState::Pending && !again {
             let why = format!("the run is {} already; restart it to begin again", before.0);
@@ -152,8 +173,7 @@ impl Runs {
     /// Ends a bot's run.
     pub(super) fn end(&mut self, handle: Handle, now: Timestamp, end: End<'_>) -> Result<()> {
         let place = handle.place();
-        let runs = Arc::make_mut(&mut self.all);
-        let run = runs.get_mut(place).ok_or_else(|| stranger(handle))?;
+        let run = self.get_mut(handle)?;
         let (state, partial, reason) = end.parts();
         let before = (run.state, run.partial);
         let may = match before.0 {
