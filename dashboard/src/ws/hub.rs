@@ -31,11 +31,8 @@ const RESYNC: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Changed sessions read one by one. Of more the list is read: one call, and no longer than this many.
 const SINGLE_READS: usize = 8;
-/// Shortest pause after a frame of many changes: timers are not finer, and in a flood a look at all that
-/// came in one costs the store less than looks at each.
+/// Shortest pause between two frames: one viewer sees a change at once, and never a thousand a second.
 const MIN_PAUSE: Duration = Duration::from_millis(1);
-/// Changed sessions that make no pause: each of a thousand changes a second is shown when it is heard of.
-const AT_ONCE: usize = 2;
 /// Shortest pause between two looks at the whole fleet: every bot's runs of every partition are read
 /// for it, a few milliseconds of Redis.
 const FLEET_PAUSE: Duration = Duration::from_millis(250);
@@ -77,11 +74,6 @@ impl Dirty {
 
     fn any(&self) -> bool {
         *self != Self::default()
-    }
-
-    /// Whether more has changed than is shown as soon as it is heard of.
-    fn is_busy(&self) -> bool {
-        self.list || self.workers || self.sessions.len() > AT_ONCE
     }
 
     /// When there is something to do: the fleet alone waits for its own time.
@@ -178,9 +170,8 @@ impl Hub {
                     if looked.fleet {
                         next_fleet = now + FLEET_PAUSE;
                     }
-                    let busy = looked.is_busy();
                     self.look(looked).await;
-                    next = Instant::now() + self.pause(busy);
+                    next = Instant::now() + self.pause();
                 }
                 _ = resync.tick() => {
                     if self.seats.count() == 0 {
@@ -192,15 +183,9 @@ impl Hub {
         }
     }
 
-    fn pause(&self, busy: bool) -> Duration {
+    fn pause(&self) -> Duration {
         let clients = u32::try_from(self.seats.count()).unwrap_or(u32::MAX);
-        let pause = PAUSE_PER_CLIENT.saturating_mul(clients);
-        // A timer cannot wait less: what is shorter waits for nothing, or for this.
-        let pause = match pause < MIN_PAUSE {
-            true if busy => MIN_PAUSE,
-            true => Duration::ZERO,
-            false => pause,
-        };
+        let pause = PAUSE_PER_CLIENT.saturating_mul(clients).max(MIN_PAUSE);
         pause.min(self.context.settings.frame_interval)
     }
 
@@ -384,18 +369,6 @@ mod tests {
         assert!(!taken.fleet && taken.sessions.len() == 1);
         assert!(dirty.fleet && dirty.sessions.is_empty());
         assert!(dirty.take(true).fleet && !dirty.any());
-    }
-
-    #[test]
-    fn a_few_changes_are_no_reason_to_pause() {
-        let mut dirty = Dirty::default();
-        for _ in 0..AT_ONCE {
-            dirty.note(session());
-        }
-        assert!(!dirty.is_busy());
-        dirty.note(session());
-        assert!(dirty.is_busy());
-        assert!(Dirty::everything().is_busy());
     }
 
     #[tokio::test]

@@ -30,14 +30,13 @@ local CLASSES = {'critical', 'error', 'warning', 'info', 'suggestion'}
 local PREFIXES = {t = 't:', b = 'b:', c = 'c:', w = 'w:?:', critical = 'w:critical:', error = 'w:error:',
   warning = 'w:warning:', info = 'w:info:', suggestion = 'w:suggestion:'}
 
--- The score of each class in the index: worse ones first, and in the order they came. No member has
--- one of these yet, since no version comes twice: what a command has added is told by it.
-local function scores_at(version)
-  local scores = {}
-  for class = 0, #CLASSES - 1 do
-    scores[class] = int(class * 1125899906842624 + version - 1700000000000000)
-  end
-  return scores
+-- Keeps the score of a class in the index, nil for no class: worse ones first, and in the order they
+-- came. No member has one of these yet, since no version comes twice: what a command has added is told
+-- by it.
+local function score_at(scores, class, version)
+  if class < 0 or class >= #CLASSES then return nil end
+  scores[class] = int(class * 1125899906842624 + version - 1700000000000000)
+  return scores[class]
 end
 
 -- The sizes of a batch, or nil and what is wrong.
@@ -98,12 +97,12 @@ local function read_fields(args, batch, many)
 end
 
 -- Takes scores and fingerprints out of their strings, as arguments of ZADD.
-local function read_words(args, batch, scores)
-  local words, last = batch.words, 0
+local function read_words(args, batch, version)
+  local words, last, scores = batch.words, 0, {}
   local fingerprints = {struct.unpack(string.rep('c16', batch.n), args[15])}
   local classes = {string.byte(args[16], 1, -1)}
   for i = 1, batch.n do
-    local score = scores[classes[i]]
+    local score = scores[classes[i]] or score_at(scores, classes[i], version)
     if not score then return nil, 'finding ' .. i .. ' has no weight class' end
     words[last + 1], words[last + 2] = score, fingerprints[i]
     last = last + 2
@@ -112,7 +111,7 @@ local function read_words(args, batch, scores)
 end
 
 -- A batch as fleet_push_4 is given it, or nil and what is wrong.
-local function read(args, scores)
+local function read(args, version)
   local n, fields, rules = sizes_of(args)
   if not n then return nil, fields end
   if #args ~= HEAD + fields + rules * 2 or #args[15] ~= n * FINGERPRINT or #args[16] ~= n
@@ -122,11 +121,11 @@ local function read(args, scores)
   local batch = batch_of(args, n, rules, HEAD + fields)
   local right, wrong = read_fields(args, batch, fields)
   if not right then return nil, wrong end
-  return read_words(args, batch, scores)
+  return read_words(args, batch, version)
 end
 
 -- A batch as fleet_push_3 is given it, or nil and what is wrong.
-local function read_before(args, scores)
+local function read_before(args, version)
   local n, fields, rules = sizes_of(args)
   if not n then return nil, fields end
   local batch = batch_of(args, n, rules, HEAD_BEFORE + fields * 2)
@@ -141,10 +140,12 @@ local function read_before(args, scores)
   end
   local right, wrong = adds_up(batch)
   if not right then return nil, wrong end
+  local scores = {}
   for i = 1, n do
     local class = math.floor((tonumber(args[after + i * 2 - 1]) or -1) / 1099511627776)
-    batch.words[i * 2 - 1], batch.words[i * 2] = scores[class], args[after + i * 2]
-    if not scores[class] or #args[after + i * 2] ~= FINGERPRINT then
+    local score = scores[class] or score_at(scores, class, version)
+    batch.words[i * 2 - 1], batch.words[i * 2] = score, args[after + i * 2]
+    if not score or #args[after + i * 2] ~= FINGERPRINT then
       return nil, 'finding ' .. i .. ' has no score or fingerprint'
     end
   end
@@ -253,7 +254,7 @@ local function push(keys, args, reader)
   if against then return refuse('CONFLICT', against) end
   local ms, us = now()
   local version = next_version(us, stored[1])
-  local batch, wrong = reader(args, scores_at(version))
+  local batch, wrong = reader(args, version)
   if not batch then return refuse('INVALID', 'batch|' .. wrong) end
   local known, unknown = index(keys, batch, stored[4])
   if not known then return refuse('INVALID', 'batch|' .. unknown) end
