@@ -1,11 +1,11 @@
 //! Batches as their functions are given them, by software of this version and of the one before, and
 //! wrong ones.
 
-use fleet_coordinator::store::{OpenOptions, SharedStore, open as open_store};
+use fleet_coordinator::store::SharedStore;
 use fleet_worker_sdk::keys::Keys;
 use fleet_worker_sdk::{Finding, Identified, Level, wire};
 
-use crate::support::{Hand, RedisServer, assert_whole, fingerprint};
+use crate::support::{Beneath, Hand, assert_whole, fingerprint};
 
 /// What a batch counts, and says it counts.
 const FIELDS: [&str; 4] = [
@@ -79,25 +79,7 @@ fn before(hand: &Hand<'_>, numbers: &[u32]) -> Vec<Vec<u8>> {
     args
 }
 
-struct Called {
-    store: SharedStore,
-    connection: redis::aio::MultiplexedConnection,
-    _server: RedisServer,
-}
-
-impl Called {
-    async fn new() -> Self {
-        let server = RedisServer::start().await;
-        let store = open_store(&server.url(), &OpenOptions::default()).unwrap();
-        store.check().await.unwrap();
-        let client = redis::Client::open(server.url()).unwrap();
-        Self {
-            store,
-            connection: client.get_multiplexed_async_connection().await.unwrap(),
-            _server: server,
-        }
-    }
-
+impl Beneath {
     async fn call(
         &mut self,
         function: &str,
@@ -127,7 +109,7 @@ impl Called {
 
 #[tokio::test]
 async fn software_of_the_version_before_pushes_into_the_same_session() {
-    let mut called = Called::new().await;
+    let mut called = Beneath::new().await;
     let store = SharedStore::clone(&called.store);
     let mut hand = Hand::started(&*store, "hypatia").await;
     let rounds: [(bool, &[u32], &str); 6] = [
@@ -154,7 +136,7 @@ async fn software_of_the_version_before_pushes_into_the_same_session() {
 
 #[tokio::test]
 async fn a_wrong_batch_leaves_the_session_as_it_was() {
-    let mut called = Called::new().await;
+    let mut called = Beneath::new().await;
     let store = SharedStore::clone(&called.store);
     let mut hand = Hand::started(&*store, "hypatia").await;
     hand.push((0..5).map(finding).collect()).await.unwrap();

@@ -2,31 +2,13 @@
 
 use fleet_coordinator::health::Weights;
 use fleet_coordinator::model::MAX_RULES;
-use fleet_coordinator::store::{OpenOptions, SharedStore, open as open_store};
+use fleet_coordinator::store::SharedStore;
 use fleet_worker_sdk::keys::Keys;
 use fleet_worker_sdk::{Finding, Identified, Level, SessionId, Suppression};
 
-use crate::support::{Hand, RedisServer, assert_whole, fingerprint};
+use crate::support::{Beneath, Hand, assert_whole, fingerprint};
 
-struct Kept {
-    store: SharedStore,
-    connection: redis::aio::MultiplexedConnection,
-    _server: RedisServer,
-}
-
-impl Kept {
-    async fn new() -> Self {
-        let server = RedisServer::start().await;
-        let store = open_store(&server.url(), &OpenOptions::default()).unwrap();
-        store.check().await.unwrap();
-        let client = redis::Client::open(server.url()).unwrap();
-        Self {
-            store,
-            connection: client.get_multiplexed_async_connection().await.unwrap(),
-            _server: server,
-        }
-    }
-
+impl Beneath {
     /// What is kept of the session, without a look at its counts.
     async fn weights(&mut self, session: &SessionId) -> Weights {
         let mut command = redis::cmd("HGET");
@@ -63,7 +45,7 @@ fn numbered(number: u32) -> Identified {
 
 #[tokio::test]
 async fn weights_are_kept_through_new_known_and_mixed_batches_of_any_size() {
-    let mut kept = Kept::new().await;
+    let mut kept = Beneath::new().await;
     let store = SharedStore::clone(&kept.store);
     let mut hand = Hand::started(&*store, "hypatia").await;
     let mut random = fastrand::Rng::with_seed(7);
@@ -79,7 +61,7 @@ async fn weights_are_kept_through_new_known_and_mixed_batches_of_any_size() {
 
 #[tokio::test]
 async fn rules_beyond_the_limit_weigh_together() {
-    let mut kept = Kept::new().await;
+    let mut kept = Beneath::new().await;
     let store = SharedStore::clone(&kept.store);
     let mut hand = Hand::started(&*store, "hypatia").await;
     let rules = MAX_RULES as u32 + 300;
@@ -100,7 +82,7 @@ async fn rules_beyond_the_limit_weigh_together() {
 
 #[tokio::test]
 async fn findings_pushed_by_software_that_keeps_no_weights_weigh_what_they_are_counted_as() {
-    let mut kept = Kept::new().await;
+    let mut kept = Beneath::new().await;
     let store = SharedStore::clone(&kept.store);
     let mut hand = Hand::started(&*store, "hypatia").await;
     hand.push((1..50).map(numbered).collect()).await.unwrap();

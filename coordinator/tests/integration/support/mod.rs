@@ -1,5 +1,6 @@
 //! Stores to test, each private to its test, and hands that do what bots do.
 
+mod beneath;
 mod build;
 mod cluster;
 mod hand;
@@ -15,6 +16,7 @@ use fleet_coordinator::store::{Maintain, OpenOptions, SharedStore};
 
 use fleet_worker_sdk::Partitions;
 
+pub(crate) use beneath::Beneath;
 pub(crate) use build::{bot, finding, findings, fingerprint, open, repository, stamp, worker};
 pub(crate) use cluster::{Cluster, Sentinels};
 pub(crate) use hand::{Hand, next_changes, within};
