@@ -78,6 +78,7 @@ const DASHBOARD: &[&str] = &[
 /// What a coordinator sends beyond that.
 const COORDINATOR: &[&str] = &[
     "del",
+    "function|list",
     "function|load",
     "hsetnx",
     "setrange",
@@ -97,7 +98,6 @@ const ADMIN: &[&str] = &[
     "cluster|nodes",
     "cluster|shards",
     "config|get",
-    "function|list",
     "function|stats",
     "latency|latest",
     "slowlog|get",

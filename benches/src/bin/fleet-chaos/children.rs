@@ -113,8 +113,11 @@ impl Worker {
             return Ok(());
         }
         let log = self.open_log()?;
-        let mut command = Command::new(&self.program);
-        command.args(&self.arguments).stdin(Stdio::null());
+        // Ends with this program, however that ends: nothing is left that fills a disk.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--"]);
+        command.arg(&self.program).args(&self.arguments);
+        command.stdin(Stdio::null());
         // What the surroundings say of a fleet is not meant for this one.
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("FLEET_")) {
             command.env_remove(name);
@@ -122,7 +125,8 @@ impl Worker {
         command.stdout(log.try_clone()?).stderr(log);
         let started = command.spawn();
         let program = self.program.display();
-        self.child = Some(started.with_context(|| format!("{program} cannot be started"))?);
+        let cannot = || format!("{program} cannot be started with setpriv (of util-linux)");
+        self.child = Some(started.with_context(cannot)?);
         Ok(())
     }
 

@@ -14,6 +14,8 @@ mod facts;
 
 mod fold;
 
+mod functions;
+
 mod backlog;
 mod dead;
 mod feed;
@@ -44,7 +46,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fleet_worker_sdk::beat::{Beat, BeatAnswer};
 use fleet_worker_sdk::keys::Keys;
-use fleet_worker_sdk::transport::redis::{COMMON, Keeper, LIBRARY, RedisLink, RedisWriter};
+use fleet_worker_sdk::transport::redis::{
+    COMMON, Keeper, LIBRARY, Library, RedisLink, RedisWriter,
+};
 use fleet_worker_sdk::{
     Batch, Bot, Execution, OpenSession, Opened, ProducerId, Progress, PushAnswer, Repository,
     Result, SessionId, Transition, Version, Write,
@@ -105,7 +109,7 @@ impl RedisStore {
         let mut link = RedisLink::new(address, Keys::new(&options.namespace)?)?;
         if options.keeps {
             link = link.keeping(Keeper {
-                libraries: vec![LIBRARY.to_owned(), library()],
+                libraries: vec![Library::new(LIBRARY)?, Library::new(library())?],
                 partitions: options.partitions,
             });
         }
@@ -117,6 +121,9 @@ impl RedisStore {
             updates.clone(),
             stop.clone(),
         ));
+        if options.keeps {
+            tokio::spawn(functions::watch(Arc::clone(&link), stop.clone()));
+        }
         Ok(Arc::new(Self {
             writer: RedisWriter::new(Arc::clone(&link)),
             folds: fold::Folds::new(Arc::clone(&link), options.fold_bytes),

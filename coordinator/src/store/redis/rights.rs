@@ -83,6 +83,7 @@ const COORDINATOR: &[(&str, &str)] = &[
     ("SET", "PROBE v"),
     ("PING", ""),
     ("INFO", ""),
+    ("FUNCTION", "LIST"),
     ("FUNCTION", "LOAD c"),
     ("SUBSCRIBE", "UPDATES"),
 ];

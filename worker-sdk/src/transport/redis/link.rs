@@ -13,6 +13,7 @@ use tokio::sync::OnceCell;
 use super::address::Address;
 use super::circuit::Circuit;
 use super::connect::{CALL_TIMEOUT, Connection, Door};
+use super::keeper::Keeper;
 use super::meaning;
 use super::pool::{self, Lent, Pool};
 use super::rights::{self, Probe};
@@ -28,7 +29,7 @@ pub struct RedisLink {
     keys: Keys,
     address: String,
     partitions: OnceCell<Partitions>,
-    keeper: Option<Keeper>,
+    pub(super) keeper: Option<Keeper>,
     /// The latest refusal to write that a caller met; none since [`RedisLink::forgive`].
     refused: Mutex<Option<Error>>,
 }
@@ -55,15 +56,6 @@ impl Question<'_> {
             Self::Several(commands) => commands.query_async(connection).await,
         }
     }
-}
-
-/// What a link of a coordinator or dashboard brings along: workers load nothing.
-#[derive(Clone, Debug)]
-pub struct Keeper {
-    /// Function libraries to load where they are missing.
-    pub libraries: Vec<String>,
-    /// Partitions of a fleet that does not exist yet.
-    pub partitions: Partitions,
 }
 
 impl RedisLink {
@@ -95,47 +87,6 @@ impl RedisLink {
         self
     }
 
-    /// Creates the fleet if there is none, and loads the functions, for a link that
-    /// [keeps](RedisLink::keeping) it.
-    ///
-    /// A user that may not load functions (a dashboard's) leaves that to coordinators.
-    ///
-    /// # Errors
-    /// As [`RedisLink::call`].
-    pub async fn prepare(&self) -> Result<()> {
-        let Some(keeper) = &self.keeper else {
-            return Ok(());
-        };
-        match self.create(keeper).await {
-            Err(Error::Incompatible { why }) => {
-                tracing::debug!(%why, "the fleet is created, and its functions are loaded, by others");
-                Ok(())
-            }
-            created => created,
-        }
-    }
-
-    async fn create(&self, keeper: &Keeper) -> Result<()> {
-        self.load(keeper).await?;
-        let mut create = redis::pipe();
-        let meta = self.keys.meta();
-        create.hset_nx(&meta, "schema", SCHEMA_VERSION).ignore();
-        create
-            .hset_nx(&meta, "partitions", keeper.partitions.count())
-            .ignore();
-        self.pipeline::<()>(&create).await
-    }
-
-    async fn load(&self, keeper: &Keeper) -> Result<()> {
-        for library in &keeper.libraries {
-            let mut load = redis::cmd("FUNCTION");
-            load.arg("LOAD").arg("REPLACE").arg(library);
-            let loaded: RedisResult<String> = self.ask(&load).await?;
-            loaded.map_err(|error| self.explain(&error))?;
-        }
-        Ok(())
-    }
-
     /// The names of the fleet's keys.
     pub fn keys(&self) -> &Keys {
         &self.keys
@@ -160,7 +111,7 @@ impl RedisLink {
         let answer = match (self.put(question).await?, &self.keeper) {
             (Err(error), Some(keeper)) if meaning::lacks_function(&error) => {
                 tracing::warn!("the fleet's functions were not loaded; loading them");
-                match self.load(keeper).await {
+                match self.load_all(keeper).await {
                     // This user may not load them: what it waits for is a coordinator.
                     Err(Error::Incompatible { .. }) => return Err(self.explain(&error)),
                     loaded => loaded?,
@@ -187,7 +138,7 @@ impl RedisLink {
         }
     }
 
-    async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<RedisResult<T>> {
+    pub(super) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<RedisResult<T>> {
         self.put(Question::One(command)).await
     }
 

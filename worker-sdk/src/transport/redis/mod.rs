@@ -10,6 +10,8 @@ mod pool;
 
 mod meaning;
 
+mod keeper;
+
 mod link;
 
 mod batch;
@@ -28,7 +30,8 @@ use redis::Cmd;
 pub use address::Address;
 pub use batch::score;
 pub use connect::Connection;
-pub use link::{Keeper, RedisLink};
+pub use keeper::{Keeper, Library};
+pub use link::RedisLink;
 
 use crate::beat::{Beat, BeatAnswer};
 use crate::bot::Bot;
