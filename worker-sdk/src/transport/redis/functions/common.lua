@@ -1,14 +1,15 @@
 -- What every function shares. Each function checks everything before its first write, since Lua
 -- does not roll back, and reads the time once.
 
-local FEED_LENGTH = 100000 -- entries of a feed kept; a coordinator that is further behind resyncs
-local PRODUCER_SECONDS = 7 * 86400 -- a producer that comes back later than this starts anew
+local FEED_LENGTH = '100000' -- entries of a feed kept; a coordinator that is further behind resyncs
+local PRODUCER_SECONDS = '604800' -- a producer that comes back after more than 7 days starts anew
 local WORKER_SECONDS = 86400 -- a worker not heard of for a day is forgotten
 local RUNS_LENGTH = 256 -- finished executions kept of a bot in a partition
 
--- Numbers over 2^31 must not reach Redis in Lua's own format, which is 1.7e+15.
+-- Whole numbers reach Redis as text: over 2^31 Lua's own format is 1.7e+15, and below it Redis writes
+-- them as it does fractions, which costs as much as another command.
 local function int(number)
-  return string.format('%.0f', number)
+  return string.format('%d', number)
 end
 
 -- Refusals carry a code of their own, which clients map to one error each.
@@ -29,10 +30,10 @@ local function next_version(us, previous)
   return math.max(us, tonumber(previous) + 1)
 end
 
--- Records a change of a session and announces it to coordinators, with the trace it is part of, if
--- it is of one.
-local function touch(session_key, sessions_key, feed_key, session, ms, version, trace)
-  redis.call('HSET', session_key, 'version', int(version), 'changed', int(ms))
+-- Records a change of a session, with these fields and values of it, and announces it to coordinators,
+-- with the trace it is part of, if it is of one.
+local function touch(session_key, sessions_key, feed_key, session, ms, version, trace, ...)
+  redis.call('HSET', session_key, 'version', int(version), 'changed', int(ms), ...)
   redis.call('ZADD', sessions_key, int(ms), session)
   redis.call('XADD', feed_key, 'MAXLEN', '~', FEED_LENGTH, '*', 's', session, 'v', int(version),
     't', trace or '')

@@ -215,7 +215,7 @@ end
 -- Logs a batch of which so many findings are new, unless it says nothing.
 local function log(log_key, args, bot, new, known)
   if new > 0 or args[9] ~= '' then
-    local entry = {'v', args[5], 'b', bot, 'n', new, 'f', new > 0 and args[10] or '', 'a', args[9]}
+    local entry = {'v', args[5], 'b', bot, 'n', text(new), 'f', new > 0 and args[10] or '', 'a', args[9]}
     if new > 0 and args[11] ~= '' then entry[#entry + 1], entry[#entry + 2] = 'p', args[11] end
     if new > 0 and known ~= '' then entry[#entry + 1], entry[#entry + 2] = 'k', known end
     redis.call('XADD', log_key, '*', unpack(entry))
@@ -244,7 +244,7 @@ local function push(keys, args, reader)
   local session, bot, sequence, attempt = args[1], args[2], tonumber(args[3]), tonumber(args[4])
   if not sequence or sequence < 1 then return refuse('INVALID', 'batch|its sequence is below 1') end
   local stored = redis.call('HMGET', keys[1], 'version', 'x:' .. bot, 'total', 'compacted',
-    'weights')
+    'weights', 'rules', 'categories', 'xp:' .. bot)
   if not stored[1] then return refuse('NOTFOUND', 'session|' .. session) end
   local outcome, detail = sequence_of(keys[8], sequence)
   if outcome == 'again' then return {'again', detail} end
@@ -259,16 +259,16 @@ local function push(keys, args, reader)
   local known, unknown = index(keys, batch, stored[4])
   if not known then return refuse('INVALID', 'batch|' .. unknown) end
 
-  local new, total = batch.n - #known, tonumber(stored[3])
+  local new, received = batch.n - #known, tonumber(stored[8] or '0') + batch.n
+  local total = text(tonumber(stored[3]) + new)
   known = table.concat(known, ',')
   log(keys[2], args, bot, new, known)
-  count(keys, batch, read_weights(stored[5]))
+  local rules, categories, weights = count(keys, batch, stored[6], stored[7], stored[5])
   describe(keys[5], args, batch)
-  redis.call('HINCRBY', keys[1], 'xp:' .. bot, batch.n)
-  redis.call('HINCRBY', keys[1], 'total', new)
-  redis.call('HINCRBY', keys[9], 'findings', new)
-  touch(keys[1], keys[6], keys[7], session, ms, version, args[14])
-  local answer = int(version) .. ' ' .. new .. ' ' .. int(total + new) .. ' ' .. known
+  redis.call('HINCRBY', keys[9], 'findings', text(new))
+  touch(keys[1], keys[6], keys[7], session, ms, version, args[14], 'xp:' .. bot, text(received),
+    'total', total, 'rules', rules, 'categories', categories, 'weights', weights)
+  local answer = int(version) .. ' ' .. new .. ' ' .. total .. ' ' .. known
   remember(keys[8], sequence, answer)
   return {'applied', answer}
 end
