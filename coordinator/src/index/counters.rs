@@ -9,20 +9,79 @@ use crate::model::{Counts, MAX_CATEGORIES, MAX_RULES, OTHER, Tally};
 
 const SEVERITIES: usize = Severity::ALL.len();
 const CLASSES: usize = WeightClass::ALL.len();
+/// Pairs of a bot and a category counted apart, 64 bytes each. Sessions have some dozens.
+const MAX_PAIRS: usize = 16_384;
 
-/// Findings of one bot by severity, open and suppressed.
+/// Findings of one kind by severity, open and suppressed.
 #[derive(Clone, Copy, Debug, Default)]
-struct OfBot {
+struct BySeverity {
     open: [u64; SEVERITIES],
     suppressed: [u64; SEVERITIES],
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Counters {
-    bots: Vec<OfBot>,
-    all: OfBot,
+    all: BySeverity,
+    bots: Vec<BySeverity>,
+    pairs: Pairs,
     categories: Limited<1>,
     rules: Limited<CLASSES>,
+}
+
+/// Findings of each bot in each category.
+#[derive(Debug, Default)]
+struct Pairs {
+    bots: Vec<Vec<BySeverity>>,
+    used: usize,
+    /// There are too many: none is counted any more.
+    over: bool,
+}
+
+impl Pairs {
+    fn count(&mut self, row: &Row) {
+        if self.over {
+            return;
+        }
+        let (bot, category) = (row.bot as usize, row.category as usize);
+        if bot >= self.bots.len() {
+            self.bots.resize_with(bot + 1, Vec::new);
+        }
+        let Some(of_bot) = self.bots.get_mut(bot) else {
+            return;
+        };
+        if category >= of_bot.len() {
+            self.used += category + 1 - of_bot.len();
+            if self.used > MAX_PAIRS {
+                (self.bots, self.over) = (Vec::new(), true);
+                return;
+            }
+            of_bot.resize(category + 1, BySeverity::default());
+        }
+        if let Some(counts) = of_bot.get_mut(category) {
+            counts.count(row);
+        }
+    }
+
+    /// Those of some bots, or of all, in some categories; none where they are not counted.
+    fn wanted<'a>(
+        &'a self,
+        bots: Option<&'a [bool]>,
+        categories: &'a [bool],
+    ) -> Option<impl Iterator<Item = &'a BySeverity>> {
+        let of_bots = self.bots.iter().enumerate();
+        let of_bots = of_bots.filter(move |(bot, _)| bots.is_none_or(|bots| is(bots, *bot)));
+        let counts = of_bots.flat_map(move |(_, of_bot)| {
+            let counts = of_bot.iter().zip(categories);
+            counts
+                .filter(|(_, wanted)| **wanted)
+                .map(|(counts, _)| counts)
+        });
+        (!self.over).then_some(counts)
+    }
+}
+
+fn is(wanted: &[bool], id: usize) -> bool {
+    wanted.get(id).copied().unwrap_or(false)
 }
 
 /// Counts by the id of a name in `N` columns; pairs over a limit are counted together.
@@ -77,7 +136,7 @@ fn bump(counts: &mut [u64; SEVERITIES], severity: Severity) {
     }
 }
 
-impl OfBot {
+impl BySeverity {
     fn count(&mut self, row: &Row) {
         let counts = if row.suppressed {
             &mut self.suppressed
@@ -115,11 +174,12 @@ impl Counters {
         self.all.count(row);
         let bot = row.bot as usize;
         if bot >= self.bots.len() {
-            self.bots.resize(bot + 1, OfBot::default());
+            self.bots.resize(bot + 1, BySeverity::default());
         }
         if let Some(of_bot) = self.bots.get_mut(bot) {
             of_bot.count(row);
         }
+        self.pairs.count(row);
         if !row.suppressed {
             self.categories.count(row.category, 0, MAX_CATEGORIES);
             self.rules.count(row.rule, row.class as usize, MAX_RULES);
@@ -130,20 +190,28 @@ impl Counters {
         self.all.tally()
     }
 
-    /// Findings of these severities and this suppression, of some bots or of all.
+    /// Findings of these severities and this suppression, of some bots or of all, in some categories
+    /// or in all; none where they are not counted.
     pub(super) fn total(
         &self,
         bots: Option<&[bool]>,
+        categories: Option<&[bool]>,
         severities: [bool; SEVERITIES],
         suppression: Suppression,
-    ) -> u64 {
-        let Some(bots) = bots else {
-            return self.all.total(severities, suppression);
-        };
-        let wanted = self.bots.iter().zip(bots).filter(|(_, wanted)| **wanted);
-        wanted
-            .map(|(bot, _)| bot.total(severities, suppression))
-            .sum()
+    ) -> Option<u64> {
+        let total = |counts: &BySeverity| counts.total(severities, suppression);
+        match (bots, categories) {
+            (None, None) => Some(total(&self.all)),
+            (Some(bots), None) => {
+                let counts = self.bots.iter().zip(bots);
+                let wanted = counts.filter(|(_, wanted)| **wanted);
+                Some(wanted.map(|(counts, _)| total(counts)).sum())
+            }
+            (bots, Some(categories)) => {
+                let wanted = self.pairs.wanted(bots, categories)?;
+                Some(wanted.map(total).sum())
+            }
+        }
     }
 
     pub(super) fn counts(&self, bots: &[BotId], categories: &Names, rules: &Names) -> Counts {

@@ -75,17 +75,16 @@ impl<'a> Matcher<'a> {
 
     /// How many findings it accepts, where counters say so.
     pub(super) fn counted(&self) -> Option<u64> {
-        let narrow = self.categories.is_some() || self.rules.is_some();
-        if narrow || self.files.is_some() || self.text.is_some() {
+        if self.rules.is_some() || self.files.is_some() || self.text.is_some() {
             return None;
         }
-        let (bots, counters) = (self.bots.as_deref(), &self.index.counters);
-        Some(counters.total(bots, self.severities, self.suppression))
+        let (bots, categories) = (self.bots.as_deref(), self.categories.as_deref());
+        let counters = &self.index.counters;
+        counters.total(bots, categories, self.severities, self.suppression)
     }
 
-    /// Posting lists that together hold all it accepts, and as little else as one field can say;
-    /// none when every finding has to be looked at.
-    pub(super) fn candidates(&self) -> Option<Vec<&'a [u32]>> {
+    /// What holds all it accepts, and as little else as one field can say.
+    pub(super) fn candidates(&self) -> Candidates<'a> {
         let index = self.index;
         let mut choices = Vec::new();
         choices.extend(self.bots.as_ref().map(|ids| lists(&index.by_bot, ids)));
@@ -100,8 +99,26 @@ impl<'a> Matcher<'a> {
             choices.push(lists(&index.by_severity, &self.severities));
         }
         let size = |lists: &Vec<&[u32]>| lists.iter().map(|list| list.len()).sum::<usize>();
-        choices.into_iter().min_by_key(size)
+        let choices = choices.into_iter().map(|lists| (size(&lists), lists));
+        match choices.min_by_key(|(findings, _)| *findings) {
+            Some((findings, lists)) => Candidates {
+                findings,
+                lists: Some(lists),
+            },
+            None => Candidates {
+                findings: index.rows.len(),
+                lists: None,
+            },
+        }
     }
+}
+
+/// Findings to look at one by one.
+pub(super) struct Candidates<'a> {
+    /// How many they are.
+    pub(super) findings: usize,
+    /// Posting lists that together hold them; none when it is every finding.
+    pub(super) lists: Option<Vec<&'a [u32]>>,
 }
 
 fn has(wanted: &[bool], id: u32) -> bool {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fleet_worker_sdk::{Error, Result};
 
-use super::matcher::Matcher;
+use super::matcher::{Candidates, Matcher};
 use super::names::Order;
 use super::query::{Cursor, FindingView, MAX_PAGE, Page, PageQuery, Sort};
 use super::{Index, Row};
@@ -20,10 +20,14 @@ pub(super) fn of(index: &Index, query: &PageQuery) -> Result<Page> {
         Some(cursor) => Some(keys.of_cursor(cursor)?),
         None => None,
     };
-    let selected = match (matcher.counted(), query.sort) {
-        (Some(total), Sort::Newest) => newest(index, &mut matcher, after, limit, total),
-        (Some(total), _) => walk(index, &mut matcher, &keys, after, limit, total),
-        (None, _) => Selection::of(index, &mut matcher, &keys, after, limit),
+    let candidates = matcher.candidates();
+    let total = matcher.counted();
+    let selected = match total.filter(|total| is_near(index, *total, limit, &candidates)) {
+        Some(total) if query.sort == Sort::Newest => {
+            newest(index, &mut matcher, after, limit, total)
+        }
+        Some(total) => walk(index, &mut matcher, &keys, after, limit, total),
+        None => Selection::of(index, &mut matcher, &keys, candidates, after, limit),
     };
     let views = selected.positions.iter().filter_map(|at| index.view(*at));
     let findings: Vec<FindingView> = views.collect();
@@ -37,6 +41,14 @@ pub(super) fn of(index: &Index, query: &PageQuery) -> Result<Page> {
         next,
         findings,
     })
+}
+
+/// Whether fewer findings have to be looked at in order, to meet a page of the `total` that pass, than
+/// there are candidates.
+fn is_near(index: &Index, total: u64, limit: usize, candidates: &Candidates<'_>) -> bool {
+    let (all, page) = (index.rows.len() as u64, limit as u64 + 1);
+    let met = all.saturating_mul(page) / total.max(1);
+    met.min(all) <= candidates.findings as u64
 }
 
 /// What gives a finding its place in an order.
@@ -120,10 +132,10 @@ impl Selection {
         index: &Index,
         matcher: &mut Matcher<'_>,
         keys: &Keys<'_>,
+        candidates: Candidates<'_>,
         after: Option<Key>,
         limit: usize,
     ) -> Self {
-        let candidates = matcher.candidates();
         let mut smallest = Smallest::new(limit);
         let mut total = 0;
         let mut look = |position: u32, row: &Row| {
@@ -135,7 +147,7 @@ impl Selection {
                 }
             }
         };
-        match candidates {
+        match candidates.lists {
             Some(lists) => {
                 for position in lists.into_iter().flatten() {
                     if let Some(row) = index.rows.get(*position as usize) {

@@ -1,6 +1,7 @@
 //! Pages of what a fleet consists of: a finding, bots, workers, lists of sessions.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use fleet_coordinator::health::Status;
 use fleet_coordinator::history::Point;
@@ -240,16 +241,17 @@ async fn a_filter_in_force_can_be_taken_away_by_itself() {
     assert!(text.contains("<option selected>25</option>"));
 }
 
-/// Leaves points of a score, a minute apart.
-async fn leave(site: &Site, scope: &str, scores: &[f64]) {
-    for (minute, score) in (0..).zip(scores) {
+/// Leaves points of a score, a minute apart; of a repository those of its latest session.
+async fn leave(site: &Site, scope: &str, of: Option<&SessionId>, scores: &[f64]) {
+    let first = Timestamp::now();
+    for (minute, score) in (1..).zip(scores) {
         let point = Point {
-            at: Timestamp::from_second(minute * 60).unwrap(),
+            at: first + Duration::from_mins(minute),
             score: Some(*score),
             status: Status::Degraded,
         };
         let scope = scope.parse().unwrap();
-        site.store.record(&scope, &point, None).await.unwrap();
+        site.store.record(&scope, &point, of).await.unwrap();
     }
 }
 
@@ -263,8 +265,8 @@ async fn a_score_is_drawn_as_a_line_once_it_has_a_history() {
         let text = site.get(path).await.ok().text;
         assert!(!text.contains("class=\"spark"), "{path}: {text}");
     }
-    leave(&site, "fleet", &[90.0, 70.0, 80.0]).await;
-    leave(&site, "bot:scan", &[60.0, 65.0]).await;
+    leave(&site, "fleet", None, &[90.0, 70.0, 80.0]).await;
+    leave(&site, "bot:scan", None, &[60.0, 65.0]).await;
     for (path, points) in [("/", 3), ("/bots", 2), ("/bots/scan", 2)] {
         let text = site.get(path).await.ok().text;
         assert!(text.contains("class=\"spark degraded\""), "{path}: {text}");
@@ -311,7 +313,20 @@ async fn a_repositorys_page_has_its_quality_trends_and_sessions() {
     ] {
         assert!(text.contains(part), "{part} in {text}");
     }
-    assert_inert(&text);
+    assert!(
+        !text.contains("class=\"spark"),
+        "one point is no line: {text}"
+    );
+    leave(
+        &site,
+        "repository:acme/shop",
+        Some(&session),
+        &[40.0, 55.0, 70.0],
+    )
+    .await;
+    let drawn = site.get("/repositories/acme/shop").await.ok().text;
+    assert!(drawn.contains("<polyline points="), "{drawn}");
+    assert_inert(&drawn);
     let of_session = site.get(&format!("/sessions/{session}")).await.ok().text;
     assert!(of_session.contains("href=\"/repositories/acme/shop\""));
     assert_eq!(site.get("/repositories/acme/none").await.status, 404);

@@ -148,6 +148,30 @@ fn rules_over_the_limit_are_counted_together() {
 }
 
 #[test]
+fn more_bots_and_categories_than_are_counted_are_looked_through() {
+    let mut index = Index::new();
+    let (bots, categories) = (140, 140);
+    for number in 0..bots * categories {
+        let category = format!("category-{}", number % categories);
+        let finding = Finding::new("rule", "text").category(category);
+        add(
+            &mut index,
+            &format!("bot-{}", number / categories),
+            number,
+            finding,
+        );
+    }
+    let filter = Filter {
+        bots: vec![bot("bot-3"), bot("bot-139")],
+        categories: vec!["category-7".to_owned(), "category-139".to_owned()],
+        ..Filter::default()
+    };
+    let of = |bot, category| u128::from(bot * categories + category);
+    let expected = vec![of(3, 7), of(3, 139), of(139, 7), of(139, 139)];
+    assert_eq!(numbers(&index, &query(filter, Sort::Severity)), expected);
+}
+
+#[test]
 fn the_first_texts_of_a_rule_stay_and_are_bounded() {
     let mut index = Index::new();
     let rules = |name: &str, text: &str| {
