@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::draft::{Draft, Marks};
 use super::fleet::Handle;
 use super::load::{SEVERITIES, Sums};
-use super::names::{Kind, Names, Postings};
+use super::names::{Kind, NAMELESS, Names, Postings};
 use super::texts::{Span, Texts};
 
 /// Most findings of one context: it is held in memory, about 250 bytes each.
@@ -39,10 +39,10 @@ pub(super) struct Row {
 impl Row {
     pub(super) const EMPTY: Self = Self {
         message: Span::EMPTY,
-        category: u32::MAX,
-        rule: u32::MAX,
-        file: u32::MAX,
-        element: u32::MAX,
+        category: NAMELESS,
+        rule: NAMELESS,
+        file: NAMELESS,
+        element: NAMELESS,
         line: 0,
         security_severity: f32::NAN,
         confidence: f32::NAN,
@@ -115,7 +115,10 @@ impl Findings {
             rule,
             category: names.intern_category(rule, draft.category, texts),
             file: names.intern(Kind::File, draft.file, texts),
-            element: names.intern(Kind::Element, draft.element, texts),
+            element: match draft.element {
+                "" => NAMELESS,
+                element => names.intern(Kind::Element, element, texts),
+            },
             message: texts.push(draft.message),
             line: draft.line,
             security_severity: draft.security_severity.unwrap_or(f32::NAN),

@@ -14,6 +14,9 @@ const FEW: usize = 8;
 /// Positions kept without an allocation: most rules and files of a session have few findings.
 const INLINE: usize = 4;
 
+/// What is no name's number.
+pub(super) const NAMELESS: u32 = u32::MAX;
+
 /// What a name names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -34,6 +37,7 @@ pub(super) type Postings = SmallVec<[u32; INLINE]>;
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     text: Span,
+    /// Its hash, once there is a table.
     hash: u64,
     kind: Kind,
     /// Of a rule: the category it came with last, which it will come with again.
@@ -62,7 +66,7 @@ impl Default for Names {
             entries: Vec::new(),
             table: HashTable::new(),
             categories: SmallVec::new(),
-            last: [u32::MAX; KINDS],
+            last: [NAMELESS; KINDS],
         }
     }
 }
@@ -80,13 +84,18 @@ impl Names {
     /// The number of `text`, a new one if it is new.
     #[inline]
     pub(super) fn intern(&mut self, kind: Kind, text: &str, texts: &mut Texts) -> u32 {
-        let last = self.last.get(kind as usize).copied().unwrap_or(u32::MAX);
+        let last = self.last.get(kind as usize).copied().unwrap_or(NAMELESS);
         if self.is(last, text, texts) {
             return last;
         }
-        let id = match self.id(kind, text, texts) {
+        let hash = if self.table.is_empty() {
+            None
+        } else {
+            Some(hash(kind, text))
+        };
+        let id = match self.find(kind, text, hash, texts) {
             Some(id) => id,
-            None => self.insert(kind, text, texts),
+            None => self.insert(kind, text, hash, texts),
         };
         if let Some(last) = self.last.get_mut(kind as usize) {
             *last = id;
@@ -98,7 +107,7 @@ impl Names {
     /// it is seldom looked for.
     #[inline]
     pub(super) fn intern_category(&mut self, rule: u32, text: &str, texts: &mut Texts) -> u32 {
-        let usual = self.entry(rule).map_or(u32::MAX, |rule| rule.category);
+        let usual = self.entry(rule).map_or(NAMELESS, |rule| rule.category);
         if self.is(usual, text, texts) {
             return usual;
         }
@@ -112,16 +121,22 @@ impl Names {
     #[inline]
     fn is(&self, id: u32, text: &str, texts: &Texts) -> bool {
         let entry = self.entries.get(id as usize);
-        entry.is_some_and(|entry| texts.get(entry.text) == text)
+        entry.is_some_and(|entry| texts.is(entry.text, text))
     }
 
     /// The number of `text`, if it is known.
     pub(super) fn id(&self, kind: Kind, text: &str, texts: &Texts) -> Option<u32> {
-        let is = |entry: &Entry| entry.kind == kind && texts.get(entry.text) == text;
-        if self.table.is_empty() {
+        let hash = (!self.table.is_empty()).then(|| hash(kind, text));
+        self.find(kind, text, hash, texts)
+    }
+
+    /// As [`Names::id`], given its hash where there is a table.
+    #[inline]
+    fn find(&self, kind: Kind, text: &str, hash: Option<u64>, texts: &Texts) -> Option<u32> {
+        let is = |entry: &Entry| entry.kind == kind && texts.is(entry.text, text);
+        let Some(hash) = hash else {
             return self.entries.iter().position(is).map(|id| id as u32);
-        }
-        let hash = hash(kind, text);
+        };
         let found = self.table.find(hash, |id| {
             let entry = self.entries.get(*id as usize);
             entry.is_some_and(|entry| entry.hash == hash && is(entry))
@@ -129,31 +144,36 @@ impl Names {
         found.copied()
     }
 
-    fn insert(&mut self, kind: Kind, text: &str, texts: &mut Texts) -> u32 {
+    fn insert(&mut self, kind: Kind, text: &str, hashed: Option<u64>, texts: &mut Texts) -> u32 {
         let id = self.entries.len() as u32;
         self.entries.push(Entry {
             text: texts.push(text),
-            hash: hash(kind, text),
+            hash: hashed.unwrap_or_default(),
             kind,
-            category: u32::MAX,
+            category: NAMELESS,
             postings: Postings::new(),
             open: [0; CLASSES],
         });
         if kind == Kind::Category {
             self.categories.push(id);
         }
-        // The table takes the first names when it is first needed.
-        let from = match self.entries.len() {
-            ..=FEW => return id,
-            _ if self.table.is_empty() => 0,
-            _ => id,
-        };
-        let entries = &self.entries;
-        let hashed = |id: &u32| entries.get(*id as usize).map_or(0, |entry| entry.hash);
-        for id in from..=id {
-            self.table.insert_unique(hashed(&id), id, hashed);
+        if hashed.is_some() {
+            self.enter(id);
+        } else if self.entries.len() > FEW {
+            // The table takes the first names when it is first needed.
+            for entry in &mut self.entries {
+                entry.hash = hash(entry.kind, texts.get(entry.text));
+            }
+            (0..=id).for_each(|id| self.enter(id));
         }
         id
+    }
+
+    /// Enters a name into the table.
+    fn enter(&mut self, id: u32) {
+        let entries = &self.entries;
+        let hash = |id: &u32| entries.get(*id as usize).map_or(0, |entry| entry.hash);
+        self.table.insert_unique(hash(&id), id, hash);
     }
 
     pub(super) fn entry(&self, id: u32) -> Option<&Entry> {

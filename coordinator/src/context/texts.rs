@@ -67,6 +67,18 @@ impl Texts {
         chunk.and_then(|c| c.get(start..end)).unwrap_or_default()
     }
 
+    /// Whether the text that lies there is `text`. Most that are not differ in length, which is not
+    /// looked for where they lie.
+    #[inline]
+    pub(super) fn is(&self, span: Span, text: &str) -> bool {
+        if span.length as usize != text.len() {
+            return false;
+        }
+        let (start, end) = (span.start as usize, (span.start + span.length) as usize);
+        let chunk = self.chunks.get(span.chunk as usize);
+        chunk.and_then(|chunk| chunk.as_bytes().get(start..end)) == Some(text.as_bytes())
+    }
+
     /// Bytes it takes, free room included.
     pub(super) fn weight(&self) -> usize {
         self.held + self.chunks.capacity() * size_of::<String>()
@@ -84,6 +96,7 @@ mod tests {
         let spans = written.clone().map(|text| texts.push(&text));
         for (text, span) in written.iter().zip(spans) {
             assert_eq!(texts.get(span), text);
+            assert!(texts.is(span, text) && !texts.is(span, "ab"));
         }
     }
 

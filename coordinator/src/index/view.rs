@@ -14,7 +14,7 @@ impl Index {
         let body = self.bodies.get(stored.body);
         // The columns were readable when it was added. Where a seldom part is not, such as its
         // properties, the finding is shown without rather than missing from a page that counts it.
-        let mut identified = match wire::decode(body) {
+        let mut identified = match wire::decode_listed(body) {
             Ok(whole) => whole,
             Err(_) => essentials(wire::columns(body).ok()?),
         };

@@ -104,7 +104,7 @@ fn wire_decode() {
     counted(|| {
         bodies
             .iter()
-            .map(|body| wire::decode(body).unwrap())
+            .map(|body| wire::decode_listed(body).unwrap())
             .collect::<Vec<_>>()
     });
 }
