@@ -121,7 +121,7 @@ fn library_before() -> String {
     let newest = "redis.register_function{function_name = 'fleet_push_4'";
     assert!(LIBRARY.contains(newest));
     let lines = LIBRARY.lines().filter(|line| !line.starts_with(newest));
-    lines.map(|line| format!("{line}\n")).collect()
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 #[tokio::test]

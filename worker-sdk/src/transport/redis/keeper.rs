@@ -200,11 +200,13 @@ mod tests {
     use super::*;
 
     fn library(functions: &[&str], body: &str) -> Library {
-        let mut code = format!("#!lua name=tried\n{body}\n");
-        for function in functions {
-            code += &format!("redis.register_function{{function_name = '{function}'}}\n");
-        }
-        Library::new(code).unwrap()
+        let registered = functions
+            .iter()
+            .map(|function| format!("redis.register_function{{function_name = '{function}'}}"));
+        let lines = [format!("#!lua name=tried\n{body}")]
+            .into_iter()
+            .chain(registered);
+        Library::new(lines.collect::<Vec<_>>().join("\n")).unwrap()
     }
 
     fn as_loaded(library: &Library) -> Loaded {
