@@ -39,6 +39,12 @@ struct Bench {
 }
 
 fn main() {
+    // First: arguments that are wrong end the process, and would leave a server behind.
+    let mut criterion = Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(2))
+        .configure_from_args();
     let mut out = std::io::stdout().lock();
     let Some(server) = Server::find() else {
         let why = "no FLEET_REDIS_URL, no container and no redis-server: nothing is measured";
@@ -63,11 +69,6 @@ fn main() {
         address: server.address.clone(),
         store,
     };
-    let mut criterion = Criterion::default()
-        .sample_size(10)
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_secs(2))
-        .configure_from_args();
     pushing::push(&mut criterion, &bench);
     pushing::feed(&mut criterion, &bench);
     pushing::lifecycle(&mut criterion, &bench);
