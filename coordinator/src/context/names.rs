@@ -88,11 +88,7 @@ impl Names {
         if self.is(last, text, texts) {
             return last;
         }
-        let hash = if self.table.is_empty() {
-            None
-        } else {
-            Some(hash(kind, text))
-        };
+        let hash = self.hash_of(kind, text);
         let id = match self.find(kind, text, hash, texts) {
             Some(id) => id,
             None => self.insert(kind, text, hash, texts),
@@ -126,8 +122,13 @@ impl Names {
 
     /// The number of `text`, if it is known.
     pub(super) fn id(&self, kind: Kind, text: &str, texts: &Texts) -> Option<u32> {
-        let hash = (!self.table.is_empty()).then(|| hash(kind, text));
-        self.find(kind, text, hash, texts)
+        self.find(kind, text, self.hash_of(kind, text), texts)
+    }
+
+    /// The hash of `text`, once there is a table.
+    #[inline]
+    fn hash_of(&self, kind: Kind, text: &str) -> Option<u64> {
+        (!self.table.is_empty()).then(|| hash(kind, text))
     }
 
     /// As [`Names::id`], given its hash where there is a table.

@@ -69,7 +69,8 @@ impl Pairs {
         categories: &'a [bool],
     ) -> Option<impl Iterator<Item = &'a BySeverity>> {
         let of_bots = self.bots.iter().enumerate();
-        let of_bots = of_bots.filter(move |(bot, _)| bots.is_none_or(|bots| is(bots, *bot)));
+        let of_bots =
+            of_bots.filter(move |(bot, _)| bots.is_none_or(|bots| bots.get(*bot) == Some(&true)));
         let counts = of_bots.flat_map(move |(_, of_bot)| {
             let counts = of_bot.iter().zip(categories);
             counts
@@ -78,10 +79,6 @@ impl Pairs {
         });
         (!self.over).then_some(counts)
     }
-}
-
-fn is(wanted: &[bool], id: usize) -> bool {
-    wanted.get(id).copied().unwrap_or(false)
 }
 
 /// Counts by the id of a name in `N` columns; pairs over a limit are counted together.

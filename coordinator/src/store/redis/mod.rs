@@ -84,6 +84,14 @@ pub(crate) fn library() -> String {
     .concat()
 }
 
+/// What a coordinator keeps loaded: the functions of bots, and its own.
+fn libraries() -> Result<Vec<Library>> {
+    [LIBRARY.to_owned(), library()]
+        .map(Library::new)
+        .into_iter()
+        .collect()
+}
+
 /// A fleet in Redis.
 #[derive(Debug)]
 pub struct RedisStore {
@@ -109,7 +117,7 @@ impl RedisStore {
         let mut link = RedisLink::new(address, Keys::new(&options.namespace)?)?;
         if options.keeps {
             link = link.keeping(Keeper {
-                libraries: vec![Library::new(LIBRARY)?, Library::new(library())?],
+                libraries: libraries()?,
                 partitions: options.partitions,
             });
         }

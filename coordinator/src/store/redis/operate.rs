@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use fleet_worker_sdk::transport::redis::{LIBRARY, RedisLink, fcall_ro, stored};
+use fleet_worker_sdk::transport::redis::{RedisLink, fcall_ro, stored};
 use fleet_worker_sdk::{Error, Result};
 use jiff::Timestamp;
 use redis::Value;
 
-use super::{RedisStore, dead, library, rights};
+use super::{RedisStore, dead, libraries, rights};
 use crate::model::FeedEntry;
 use crate::store::operate::{
     Consumers, Layout, LetterId, Letters, MAX_LETTERS_READ, OpenedLetter, Operate, Server,
@@ -158,10 +158,7 @@ fn foreign(answer: Value) -> Result<Vec<String>> {
         let code = library.remove("library_code").unwrap_or(Value::Nil);
         codes.push(redis::from_redis_value::<String>(code).map_err(Error::protocol)?);
     }
-    let ours = [
-        ("fleet_worker_1", LIBRARY.to_owned()),
-        ("fleet_coordinator_1", library()),
-    ];
-    let missing = ours.into_iter().filter(|(_, code)| !codes.contains(code));
-    Ok(missing.map(|(name, _)| name.to_owned()).collect())
+    let ours = libraries()?.into_iter();
+    let missing = ours.filter(|ours| !codes.iter().any(|code| code == ours.code()));
+    Ok(missing.map(|ours| ours.name().to_owned()).collect())
 }

@@ -103,8 +103,8 @@ impl RedisLink {
         }
     }
 
-    /// Loads the functions again where one that this version calls is gone: software of an older
-    /// version loaded its own over them. Nothing misses them then but the bots, which cannot load.
+    /// Loads the functions again where one that this version calls is gone: they were flushed, or
+    /// software of an older version loaded its own over them.
     ///
     /// # Errors
     /// As [`RedisLink::call`]; [`Error::Incompatible`] for a user that may not look or load.
@@ -112,28 +112,18 @@ impl RedisLink {
         let Some(keeper) = &self.keeper else {
             return Ok(());
         };
-        for library in &keeper.libraries {
-            if !self
-                .everywhere(library, |loaded| loaded.serves(library))
-                .await?
-            {
-                tracing::warn!(
-                    library = library.name,
-                    "functions of the fleet are gone, perhaps to an older version; loading them"
-                );
-                self.load(library).await?;
-            }
+        let serves = |loaded: &Loaded, library: &Library| loaded.serves(library);
+        for library in self.load_unless(keeper, serves).await? {
+            tracing::warn!(
+                library = library.name,
+                "functions of the fleet were not loaded, or gone to an older version; loaded them"
+            );
         }
         Ok(())
     }
 
     async fn create(&self, keeper: &Keeper) -> Result<()> {
-        for library in &keeper.libraries {
-            let stands = |loaded: &Loaded| loaded.is_as_new_as(library);
-            if !self.everywhere(library, stands).await? {
-                self.load(library).await?;
-            }
-        }
+        self.load_unless(keeper, Loaded::is_as_new_as).await?;
         let mut create = redis::pipe();
         let meta = self.keys().meta();
         create.hset_nx(&meta, "schema", SCHEMA_VERSION).ignore();
@@ -143,12 +133,20 @@ impl RedisLink {
         self.pipeline::<()>(&create).await
     }
 
-    /// Loads all functions, as they are in this version.
-    pub(super) async fn load_all(&self, keeper: &Keeper) -> Result<()> {
+    /// Loads each library that is not `good` on every master; answers which.
+    async fn load_unless<'k>(
+        &self,
+        keeper: &'k Keeper,
+        good: impl Fn(&Loaded, &Library) -> bool,
+    ) -> Result<Vec<&'k Library>> {
+        let mut loaded = Vec::new();
         for library in &keeper.libraries {
-            self.load(library).await?;
+            if !self.everywhere(library, &good).await? {
+                self.load(library).await?;
+                loaded.push(library);
+            }
         }
-        Ok(())
+        Ok(loaded)
     }
 
     async fn load(&self, library: &Library) -> Result<()> {
@@ -159,15 +157,16 @@ impl RedisLink {
     }
 
     /// Whether every master has the library, and one that is `good`.
-    async fn everywhere(&self, library: &Library, good: impl Fn(&Loaded) -> bool) -> Result<bool> {
+    async fn everywhere(
+        &self,
+        library: &Library,
+        good: impl Fn(&Loaded, &Library) -> bool,
+    ) -> Result<bool> {
         let mut list = redis::cmd("FUNCTION");
         list.arg("LIST").arg("LIBRARYNAME").arg(&library.name);
         list.arg("WITHCODE");
         for (_, answer) in self.on_masters(&list).await? {
-            let Some(loaded) = loaded(answer)? else {
-                return Ok(false);
-            };
-            if !good(&loaded) {
+            if !loaded(answer)?.is_some_and(|loaded| good(&loaded, library)) {
                 return Ok(false);
             }
         }

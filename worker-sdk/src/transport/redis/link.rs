@@ -108,17 +108,16 @@ impl RedisLink {
     /// Asks once more where the fleet's functions were not all there, when they are: after a
     /// failover, or while software of an older version loads those that it knows.
     async fn put_with_functions<T: FromRedisValue>(&self, question: Question<'_>) -> Result<T> {
-        let answer = match (self.put(question).await?, &self.keeper) {
-            (Err(error), Some(keeper)) if meaning::lacks_function(&error) => {
-                tracing::warn!("the fleet's functions were not loaded; loading them");
-                match self.load_all(keeper).await {
+        let answer = match self.put(question).await? {
+            Err(error) if self.keeper.is_some() && meaning::lacks_function(&error) => {
+                match self.restore_functions().await {
                     // This user may not load them: what it waits for is a coordinator.
                     Err(Error::Incompatible { .. }) => return Err(self.explain(&error)),
-                    loaded => loaded?,
+                    restored => restored?,
                 }
                 self.put(question).await?
             }
-            (answer, _) => answer,
+            answer => answer,
         };
         answer.map_err(|error| self.explain(&error))
     }
