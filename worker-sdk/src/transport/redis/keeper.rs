@@ -3,6 +3,7 @@
 //! them is the newer, and stays.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 
 use redis::{RedisResult, Value};
 
@@ -97,14 +98,16 @@ impl RedisLink {
         match self.create(keeper).await {
             Err(Error::Incompatible { why }) => {
                 tracing::debug!(%why, "the fleet is created, and its functions are loaded, by others");
-                Ok(())
             }
-            created => created,
+            created => created?,
         }
+        self.prepared.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Loads the functions again where one that this version calls is gone: they were flushed, or
-    /// software of an older version loaded its own over them.
+    /// software of an older version loaded its own over them. A link that has not met the fleet yet
+    /// [prepares](RedisLink::prepare) it.
     ///
     /// # Errors
     /// As [`RedisLink::call`]; [`Error::Incompatible`] for a user that may not look or load.
@@ -112,11 +115,14 @@ impl RedisLink {
         let Some(keeper) = &self.keeper else {
             return Ok(());
         };
+        if !self.prepared.load(Ordering::Relaxed) {
+            return self.prepare().await;
+        }
         let serves = |loaded: &Loaded, library: &Library| loaded.serves(library);
         for library in self.load_unless(keeper, serves).await? {
             tracing::warn!(
                 library = library.name,
-                "functions of the fleet were not loaded, or gone to an older version; loaded them"
+                "functions of the fleet were flushed, or gone to an older version; loaded them"
             );
         }
         Ok(())
@@ -130,7 +136,8 @@ impl RedisLink {
         create
             .hset_nx(&meta, "partitions", keeper.partitions.count())
             .ignore();
-        self.pipeline::<()>(&create).await
+        let created: RedisResult<()> = self.ask_all(&create).await?;
+        created.map_err(|error| self.explain(&error))
     }
 
     /// Loads each library that is not `good` on every master; answers which.

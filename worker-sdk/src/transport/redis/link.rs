@@ -1,6 +1,7 @@
 //! The connections to a Redis fleet.
 
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ pub struct RedisLink {
     address: String,
     partitions: OnceCell<Partitions>,
     pub(super) keeper: Option<Keeper>,
+    /// Whether this link has found or created the fleet.
+    pub(super) prepared: AtomicBool,
     /// The latest refusal to write that a caller met; none since [`RedisLink::forgive`].
     refused: Mutex<Option<Error>>,
 }
@@ -76,6 +79,7 @@ impl RedisLink {
             address: address.to_string(),
             partitions: OnceCell::new(),
             keeper: None,
+            prepared: AtomicBool::new(false),
             refused: Mutex::default(),
         })
     }
@@ -139,6 +143,13 @@ impl RedisLink {
 
     pub(super) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<RedisResult<T>> {
         self.put(Question::One(command)).await
+    }
+
+    pub(super) async fn ask_all<T: FromRedisValue>(
+        &self,
+        commands: &Pipeline,
+    ) -> Result<RedisResult<T>> {
+        self.put(Question::Several(commands)).await
     }
 
     async fn put<T: FromRedisValue>(&self, question: Question<'_>) -> Result<RedisResult<T>> {
