@@ -75,8 +75,11 @@ pub async fn within<F: Future>(span: Span, parent: Option<TraceContext>, work: F
             span.set_parent(opentelemetry::Context::new().with_remote_span_context(remote(parent)));
     }
     let working = async {
-        let place = parent.map(|parent| recorded().unwrap_or(parent));
-        trace::within(place, work).await
+        let place = recorded();
+        if let (None, Some(begun)) = (parent, place) {
+            Span::current().record("trace_id", field::display(begun.trace_id()));
+        }
+        trace::within(parent.map(|parent| place.unwrap_or(parent)), work).await
     };
     working.instrument(span).await
 }

@@ -238,6 +238,11 @@ impl Coordinator {
             };
             if self.store.derive(session, &derived).await? {
                 self.counters.recomputed();
+                tracing::debug!(
+                    version = version.0,
+                    quality = scores.quality.score,
+                    "computed a session"
+                );
                 self.record_quality(&read, &scores).await?;
                 return Ok(Some(read.changed));
             }

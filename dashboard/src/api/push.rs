@@ -58,6 +58,17 @@ async fn push(
     let span = tracing::info_span!("take", session = %batch.session, bot = %batch.bot,
         findings = batch.findings.len(), trace_id = field::Empty);
     let counted = Counted::new(&*context.store, pushes);
-    let taking = counted.push(&batch);
+    let taking = async {
+        let taken = counted.push(&batch).await;
+        if let Ok(taken) = &taken {
+            tracing::debug!(
+                version = taken.version.0,
+                new = taken.new,
+                duplicate = taken.duplicate,
+                "took a batch"
+            );
+        }
+        taken
+    };
     Ok(telemetry::within(span, trace, taking).await?)
 }

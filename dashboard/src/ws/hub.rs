@@ -203,6 +203,7 @@ impl Hub {
         };
         let next = self.publish.borrow().after(fresh);
         if let Some(next) = next {
+            tracing::debug!(clients = self.seats.count(), "showed what changed");
             self.publish.send_replace(Arc::new(next));
             if let Some(oldest) = dirty.oldest {
                 self.context.metrics.latency().shown(oldest);

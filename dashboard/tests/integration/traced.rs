@@ -1,5 +1,6 @@
 //! A push, followed in its trace: the spans that a real process sends to a collector.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
 
@@ -7,6 +8,7 @@ use fleet_worker_sdk::trace::TraceContext;
 use fleet_worker_sdk::{OpenSession, SessionId};
 use futures_util::StreamExt;
 use serde_json::Value;
+use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use warp::Filter;
@@ -56,12 +58,29 @@ fn spans(body: &Value) -> Vec<Span> {
     found
 }
 
-struct Process(Child);
+/// A dashboard of a process of its own, and what it logs.
+struct Process {
+    child: Child,
+    log: NamedTempFile,
+}
+
+impl Process {
+    /// The messages that its log has of a trace, in lines of JSON.
+    fn logged(&self, trace: &str) -> BTreeSet<String> {
+        let log = std::fs::read_to_string(self.log.path()).unwrap();
+        let lines = log.lines().filter(|line| line.contains(trace));
+        let lines = lines.map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines
+            .filter(|line| line["span"]["trace_id"] == trace)
+            .filter_map(|line| Some(line["fields"]["message"].as_str()?.to_owned()))
+            .collect()
+    }
+}
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -69,16 +88,18 @@ async fn dashboard(collector: SocketAddr) -> (Process, SocketAddr) {
     let free = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = free.local_addr().unwrap();
     drop(free);
-    let process = Command::new(env!("CARGO_BIN_EXE_fleet-dashboard"))
-        .args(["--listen", &address.to_string(), "--log", "info"])
+    let log = NamedTempFile::new().unwrap();
+    let child = Command::new(env!("CARGO_BIN_EXE_fleet-dashboard"))
+        .args(["--listen", &address.to_string()])
+        .args(["--log", "info,fleet=debug", "--log-format", "json"])
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{collector}"))
         .env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")
         .env("OTEL_BSP_SCHEDULE_DELAY", "50")
         .env_remove("FLEET_STORE")
-        .stderr(Stdio::null())
+        .stderr(Stdio::from(log.reopen().unwrap()))
         .spawn()
         .unwrap();
-    let process = Process(process);
+    let process = Process { child, log };
     let up = async {
         while reqwest::get(format!("http://{address}/livez"))
             .await
@@ -105,7 +126,7 @@ async fn post(address: SocketAddr, path: &str, trace: TraceContext, body: &Value
 #[tokio::test]
 async fn a_push_is_one_trace_until_it_is_shown() {
     let (collector, mut arriving) = collector().await;
-    let (_process, address) = dashboard(collector).await;
+    let (process, address) = dashboard(collector).await;
     let socket = tokio_tungstenite::connect_async(format!("ws://{address}/ws")).await;
     let (mut socket, _) = socket.unwrap();
     tokio::spawn(async move { while let Some(Ok(_)) = socket.next().await {} });
@@ -133,21 +154,25 @@ async fn a_push_is_one_trace_until_it_is_shown() {
             let batch = serde_json::to_value(batch).unwrap();
             pushed.push((trace, Vec::new()));
             post(address, "push", trace, &batch).await;
-            if is_seen_whole(&mut arriving, &mut pushed).await {
-                return;
+            if let Some(trace) = seen_whole(&mut arriving, &mut pushed).await {
+                return trace;
             }
         }
     };
-    timeout(LONG, whole)
-        .await
-        .unwrap_or_else(|_| panic!("no push was seen whole: {pushed:?}"));
+    let Ok(trace) = timeout(LONG, whole).await else {
+        panic!("no push was seen whole: {pushed:?}");
+    };
+    let logged = process.logged(&trace);
+    for message in ["took a batch", "computed a session", "showed what changed"] {
+        assert!(logged.contains(message), "{message} is not in {logged:?}");
+    }
 }
 
-/// Takes spans until something was shown; whether one of the pushes has been seen from end to end.
-async fn is_seen_whole(
+/// Takes spans until something was shown; the trace of a push that has been seen from end to end.
+async fn seen_whole(
     arriving: &mut mpsc::UnboundedReceiver<Span>,
     pushed: &mut [(TraceContext, Vec<String>)],
-) -> bool {
+) -> Option<String> {
     loop {
         let span = arriving.recv().await.expect("spans");
         let is_shown = span.name == "show";
@@ -164,11 +189,11 @@ async fn is_seen_whole(
                 .iter()
                 .all(|name| names.iter().any(|had| had == name))
             {
-                return true;
+                return Some(span.trace);
             }
         }
         if is_shown {
-            return false;
+            return None;
         }
     }
 }
