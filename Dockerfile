@@ -43,10 +43,11 @@ RUN target="$(uname -m)-unknown-linux-musl" \
 # home, nothing to write to but volumes. The process is the first one and gets its signals itself.
 FROM debian:bookworm-slim AS base
 COPY --from=tools /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
-RUN install -d -o 10001 -g 10001 -m 0750 /data
+# Before RUN: Podman 4 tells a layer from a cached one by the arguments of a RUN, not of a LABEL.
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 ARG CREATED=unknown
+RUN install -d -o 10001 -g 10001 -m 0750 /data
 LABEL org.opencontainers.image.vendor="Fleet" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
