@@ -7,12 +7,12 @@
 #   scripts/bench-fleet.sh scale       the same at growing sizes: findings, workers, people who look
 #   scripts/bench-fleet.sh report      report.md and report.html of all that was measured
 #   scripts/bench-fleet.sh compare A B two git revisions, each built in a worktree of its own
-#   scripts/bench-fleet.sh flamegraph  an SVG of where the time goes, by samply or perf
+#   scripts/bench-fleet.sh flamegraph  an SVG of where the time goes, by perf
 #   scripts/bench-fleet.sh memory      heap over time, by valgrind's massif
 #   scripts/bench-fleet.sh heaptrack   every allocation, by heaptrack
 #   scripts/bench-fleet.sh perf        processor counters, or times where there are none
 #   scripts/bench-fleet.sh watch       the local benches again whenever a file changes
-#   scripts/bench-fleet.sh all         run, redis, load, scale, report
+#   scripts/bench-fleet.sh all         everything above but compare and watch; the report at the end
 #
 #   --quick             fewer samples
 #   --baseline NAME     keep what is measured under this name
@@ -98,14 +98,12 @@ report() {
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
 # A fleet on a Redis of its own: redis-server, a coordinator, a dashboard; sets `store`, `dashboard` and
-# `pids`. FLEET_PROFILE says how it is built.
+# `pids`.
 start_fleet() {
     need redis-server "apt-get install redis-server"
     need python3 "apt-get install python3"
-    local profile="${FLEET_PROFILE:-bench}" folder
-    folder="$([ "$profile" = bench ] && echo release || echo "$profile")"
-    cargo build --locked --quiet --profile "$profile" -p fleet-coordinator -p fleet-dashboard -p fleet-benches --bins
-    programs="$target/$folder"
+    cargo build --locked --quiet --profile bench -p fleet-coordinator -p fleet-dashboard -p fleet-benches --bins
+    programs="$target/release"
     local port
     port="$(free_port)"
     redis-server --port "$port" --bind 127.0.0.1 --save "" --dir "$results" >"$results/redis-server.log" &
@@ -181,8 +179,9 @@ scale() {
 
 # The executable of the local benches, with symbols, and the benchmark to profile.
 profiled() {
+    need python3 "apt-get install python3"
     filter="${filter:-health/full_health_check/1000}"
-    program="$(cargo bench --locked -p fleet-benches --bench fleet_benchmarks --profile "${FLEET_PROFILE:-profiling}" --no-run --message-format json 2>/dev/null |
+    program="$(cargo bench --locked -p fleet-benches --bench fleet_benchmarks --no-run --message-format json 2>/dev/null |
         python3 -c 'import json, sys
 for line in sys.stdin:
     message = json.loads(line)
@@ -209,15 +208,17 @@ flamegraph() {
 
 # Both processes as they run, while bots push a thousand findings a second.
 flamegraph_of_server() {
-    FLEET_PROFILE="${FLEET_PROFILE:-profiling}" start_fleet
+    start_fleet
     mkdir -p "$results/load"
     local watched
     watched="$(printf '%s\n' "${pids[@]}" | sed -n 's/^\(coordinator\|dashboard\)=//p' | paste -sd,)"
     perf record --quiet --freq 499 --call-graph dwarf,16384 --output "$results/perf.data" --pid "$watched" >/dev/null 2>&1 &
     local recorder=$!
+    children+=("$recorder")
     push flamegraph --findings 5000 --rate 1000 --analysed --dashboard "$dashboard"
     kill -INT "$recorder" 2>/dev/null || fail "perf may not record here; as root: sysctl kernel.perf_event_paranoid=1"
     wait "$recorder" || true
+    end_fleet
     rm -f "$results/load/flamegraph.json"
     perf script --no-inline --input "$results/perf.data" 2>/dev/null | inferno-collapse-perf 2>/dev/null |
         inferno-flamegraph --title "coordinator and dashboard at 1,000 findings a second" >"$results/flamegraph-server.svg"
@@ -288,6 +289,6 @@ memory) memory ;;
 heaptrack) heaptrack_it ;;
 perf) perf_it ;;
 watch) need cargo-watch "cargo install --locked cargo-watch"; exec cargo watch -w coordinator -w worker-sdk -w benches -x "bench --locked -p fleet-benches --bench fleet_benchmarks -- --quick ${filter:-}" ;;
-all) local_benches; redis_benches; load; scale; report ;;
+all) local_benches; redis_benches; load; scale; flamegraph; flamegraph_of_server; memory; heaptrack_it; perf_it; report ;;
 *) wrong "unknown command $what" ;;
 esac
