@@ -66,6 +66,7 @@ impl Coordinator {
             .partition(|entry| entry.redelivered >= DELIVERIES);
         self.give_up(&last).await?;
         let followed = self.follow_all(sessions).await;
+        let entries = self.give_up_hopeless(entries, followed.hopeless).await?;
         let (settled, left): (Vec<_>, Vec<_>) = entries
             .into_iter()
             .partition(|entry| !followed.to_retry.contains_key(&entry.session));
@@ -94,6 +95,25 @@ impl Coordinator {
         Ok(())
     }
 
+    /// Moves one entry of each session that cannot be computed to the dead letters, where its reason
+    /// can be read; answers the other entries.
+    async fn give_up_hopeless(
+        &self,
+        mut entries: Vec<FeedEntry>,
+        hopeless: Vec<(SessionId, String)>,
+    ) -> Result<Vec<FeedEntry>> {
+        for (session, why) in hopeless {
+            let place = entries.iter().position(|entry| entry.session == session);
+            if let Some(place) = place {
+                let entry = entries.swap_remove(place);
+                self.store.give_up(&[entry], &why).await?;
+                tracing::error!(%session, why, "a session cannot be computed; its change is a dead letter");
+                self.hopeless.told(session, why);
+            }
+        }
+        Ok(entries)
+    }
+
     async fn follow_all(&self, sessions: BTreeMap<SessionId, Option<TraceContext>>) -> Followed {
         let mut looks = stream::iter(sessions)
             .map(|(session, trace)| async move {
@@ -105,13 +125,19 @@ impl Coordinator {
         let mut followed = Followed::default();
         while let Some((session, result)) = looks.next().await {
             match result {
-                Ok(changed) => followed.oldest = earlier(followed.oldest, changed),
+                Ok(changed) => {
+                    self.hopeless.mended(&session);
+                    followed.oldest = earlier(followed.oldest, changed);
+                }
                 Err(error) if error.is_retryable() => {
                     followed.to_retry.insert(session, error);
                 }
                 Err(error) => {
                     self.counters.given_up();
-                    tracing::error!(%session, %error, "a session cannot be computed");
+                    let why = error.to_string();
+                    if self.hopeless.is_news(&session, &why) {
+                        followed.hopeless.push((session, why));
+                    }
                 }
             }
         }
@@ -141,9 +167,10 @@ impl Coordinator {
 /// What came of the sessions that the feed named.
 #[derive(Default)]
 struct Followed {
-    /// Those that failed for now: their entries stay on the feed. Others that failed never will do
-    /// better, and are the resync's.
+    /// Those that failed for now: their entries stay on the feed.
     to_retry: HashMap<SessionId, Error>,
+    /// Those that never will do better, and why, where it was not told yet.
+    hopeless: Vec<(SessionId, String)>,
     /// The oldest change computed.
     oldest: Option<Timestamp>,
 }

@@ -6,6 +6,8 @@
 
 mod feed;
 
+mod hopeless;
+
 mod resync;
 
 mod fleet;
@@ -149,6 +151,7 @@ pub struct Coordinator {
     /// The last points of scores that this one has written.
     recorded: Mutex<observe::Recorded>,
     outage: Outage,
+    hopeless: hopeless::Hopeless,
     /// Where compaction goes on.
     compaction: Mutex<compact::Walk>,
     /// What alerts make of the fleet's health, as last looked at.
@@ -178,6 +181,7 @@ impl Coordinator {
             outage: Outage::new(store.address()),
             store,
             settings,
+            hopeless: hopeless::Hopeless::default(),
             consumer: format!("coordinator-{}", uuid::Uuid::now_v7()),
             counters: Counters::default(),
             dirty: AtomicBool::new(true),

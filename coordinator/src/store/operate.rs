@@ -84,7 +84,8 @@ impl<'de> Deserialize<'de> for LetterId {
 pub enum LetterKind {
     /// A batch of findings that cannot be read; they stay counted as quarantined.
     Batch,
-    /// A change on the feed that was handed out too often, or names no session.
+    /// A change on the feed that was handed out too often, names no session, or is of one that cannot
+    /// be computed.
     Change,
 }
 
