@@ -203,6 +203,7 @@ flamegraph() {
         fail "perf may not record here; as root: sysctl kernel.perf_event_paranoid=1"
     perf script --no-inline --input "$results/perf.data" 2>/dev/null | inferno-collapse-perf 2>/dev/null |
         inferno-flamegraph --title "$filter" >"$results/flamegraph.svg"
+    rm -f "$results"/perf.data*
     echo "wrote $results/flamegraph.svg"
 }
 
@@ -222,6 +223,7 @@ flamegraph_of_server() {
     rm -f "$results/load/flamegraph.json"
     perf script --no-inline --input "$results/perf.data" 2>/dev/null | inferno-collapse-perf 2>/dev/null |
         inferno-flamegraph --title "coordinator and dashboard at 1,000 findings a second" >"$results/flamegraph-server.svg"
+    rm -f "$results"/perf.data*
     echo "wrote $results/flamegraph-server.svg"
 }
 
@@ -240,7 +242,9 @@ heaptrack_it() {
     profiled
     rm -f "$results"/heaptrack.*
     heaptrack --output "$results/heaptrack" "$program" --bench --profile-time 1 "$filter" >/dev/null 2>&1
-    heaptrack_print "$results"/heaptrack.{zst,gz} 2>/dev/null >"$results/heaptrack.txt" || true
+    # Packed by zstd, or by gzip where heaptrack was built without it.
+    heaptrack_print "$(ls "$results"/heaptrack.{zst,gz} 2>/dev/null | head -1)" >"$results/heaptrack.txt" 2>/dev/null ||
+        fail "heaptrack_print cannot read $results/heaptrack.*"
     tail -n 8 "$results/heaptrack.txt"
     echo "wrote $results/heaptrack.txt"
 }
