@@ -58,7 +58,7 @@ allocator() { # NAME PACKAGE FILE
     path="$(library "$2" "$3")"
     if [ -n "$path" ]; then LD_PRELOAD="$path" measure "$1" "$plain"; else echo "$1 is left out; install it with: apt-get install $2"; fi
 }
-# The plain build under valgrind's eyes, so to speak: what it does most is laid out for it.
+# A build that counts what it does, and another that is laid out for what was done most.
 profile_guided() {
     local merge counting
     merge="$(find "$(rustc --print sysroot)/lib/rustlib" -name llvm-profdata -type f | head -1)"
