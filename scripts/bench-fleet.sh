@@ -201,10 +201,7 @@ flamegraph() {
     perf record --quiet --freq 997 --call-graph dwarf,16384 --output "$results/perf.data" -- \
         "$program" --bench --profile-time 5 "$filter" >/dev/null 2>&1 ||
         fail "perf may not record here; as root: sysctl kernel.perf_event_paranoid=1"
-    perf script --no-inline --input "$results/perf.data" 2>/dev/null | inferno-collapse-perf 2>/dev/null |
-        inferno-flamegraph --title "$filter" >"$results/flamegraph.svg"
-    rm -f "$results"/perf.data*
-    echo "wrote $results/flamegraph.svg"
+    draw_flamegraph flamegraph "$filter"
 }
 
 # Both processes as they run, while bots push a thousand findings a second.
@@ -221,10 +218,15 @@ flamegraph_of_server() {
     wait "$recorder" || true
     end_fleet
     rm -f "$results/load/flamegraph.json"
+    draw_flamegraph flamegraph-server "coordinator and dashboard at 1,000 findings a second"
+}
+
+# draw_flamegraph NAME TITLE: of what perf recorded last, which is then removed.
+draw_flamegraph() {
     perf script --no-inline --input "$results/perf.data" 2>/dev/null | inferno-collapse-perf 2>/dev/null |
-        inferno-flamegraph --title "coordinator and dashboard at 1,000 findings a second" >"$results/flamegraph-server.svg"
+        inferno-flamegraph --title "$2" >"$results/$1.svg"
     rm -f "$results"/perf.data*
-    echo "wrote $results/flamegraph-server.svg"
+    echo "wrote $results/$1.svg"
 }
 
 memory() {

@@ -8,9 +8,11 @@
 
 use std::collections::HashMap;
 use std::hint::black_box;
+use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fleet_benches::health::{facts, fleet_bots, fleet_runs, fleet_workers};
+use fleet_benches::sampling;
 use fleet_coordinator::health::fleet::{FleetFacts, Remembered, fleet};
 use fleet_coordinator::health::{Alarms, Settings};
 use fleet_coordinator::model::Rollup;
@@ -70,5 +72,9 @@ fn fleets(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, sessions, fleets);
+criterion_group! {
+    name = benches;
+    config = sampling(20, Duration::from_millis(900));
+    targets = sessions, fleets
+}
 criterion_main!(benches);

@@ -11,7 +11,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use fleet_benches::{bodies, bot, fold, report_head};
+use fleet_benches::{bodies, bot, fold, report_head, sampling};
 use fleet_coordinator::index::{Filter, FindingView, Index, PageQuery, Sort};
 use fleet_coordinator::report::{Format, Report};
 use fleet_coordinator::summary;
@@ -184,7 +184,7 @@ fn from_index(index: &Index, format: Format) -> usize {
 
 criterion_group! {
     name = benches;
-    config = Criterion::default().sample_size(10).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
+    config = sampling(10, Duration::from_secs(2));
     targets = index, finding_queries, reporting
 }
 criterion_main!(benches);

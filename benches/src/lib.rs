@@ -12,6 +12,10 @@ pub mod reference;
 
 pub mod local;
 
+mod sampling;
+
+pub use sampling::sampling;
+
 use fleet_coordinator::health::{Health, Status};
 use fleet_coordinator::index::Index;
 use fleet_coordinator::model::{Session, SessionFacts};

@@ -54,6 +54,8 @@ pub mod channel;
 
 pub mod maintain;
 
+mod told;
+
 pub mod view;
 
 pub mod answer;

@@ -22,7 +22,8 @@ mod shown;
 
 use std::time::Duration;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{criterion_group, criterion_main};
+use fleet_benches::sampling;
 use jiff::Timestamp;
 
 /// What a program that adds one finding asks the clock for.
@@ -32,10 +33,7 @@ fn now() -> Timestamp {
 
 criterion_group! {
     name = benches;
-    config = Criterion::default()
-        .sample_size(20)
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_millis(900));
+    config = sampling(20, Duration::from_millis(900));
     targets = beginning::context_creation, beginning::bot_registration, findings::findings,
         queries::finding_queries, beginning::bot_execution, worth::health, shown::reporting,
         shown::summary, shown::serialization

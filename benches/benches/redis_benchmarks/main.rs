@@ -25,7 +25,7 @@ mod watching;
 use std::io::Write as _;
 use std::time::Duration;
 
-use criterion::Criterion;
+use fleet_benches::sampling;
 use fleet_coordinator::store::{OpenOptions, SharedStore, open};
 use tokio::runtime::Runtime;
 
@@ -40,11 +40,7 @@ struct Bench {
 
 fn main() {
     // First: arguments that are wrong end the process, and would leave a server behind.
-    let mut criterion = Criterion::default()
-        .sample_size(10)
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_secs(2))
-        .configure_from_args();
+    let mut criterion = sampling(10, Duration::from_secs(2));
     let mut out = std::io::stdout().lock();
     let Some(server) = Server::find() else {
         let why = "no FLEET_REDIS_URL, no container and no redis-server: nothing is measured";

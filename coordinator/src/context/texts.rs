@@ -1,5 +1,7 @@
 //! Texts end to end in chunks that are never moved or freed one by one.
 
+use std::ops::Range;
+
 /// Smallest chunk: small enough for an allocator's fast path, and a few findings long.
 const MIN_CHUNK: usize = 1_000;
 /// Largest chunk: what is left free at the end of the last one stays below 1 % of a large context.
@@ -62,9 +64,10 @@ impl Texts {
 
     #[inline]
     pub(super) fn get(&self, span: Span) -> &str {
-        let (start, end) = (span.start as usize, (span.start + span.length) as usize);
-        let chunk = self.chunks.get(span.chunk as usize);
-        chunk.and_then(|c| c.get(start..end)).unwrap_or_default()
+        let place = self.place(span);
+        place
+            .and_then(|(chunk, place)| chunk.get(place))
+            .unwrap_or_default()
     }
 
     /// Whether the text that lies there is `text`. Most that are not differ in length, which is not
@@ -74,9 +77,15 @@ impl Texts {
         if span.length as usize != text.len() {
             return false;
         }
-        let (start, end) = (span.start as usize, (span.start + span.length) as usize);
-        let chunk = self.chunks.get(span.chunk as usize);
-        chunk.and_then(|chunk| chunk.as_bytes().get(start..end)) == Some(text.as_bytes())
+        let place = self.place(span);
+        place.and_then(|(chunk, place)| chunk.as_bytes().get(place)) == Some(text.as_bytes())
+    }
+
+    #[inline]
+    fn place(&self, span: Span) -> Option<(&str, Range<usize>)> {
+        let chunk = self.chunks.get(span.chunk as usize)?;
+        let start = span.start as usize;
+        Some((chunk, start..start + span.length as usize))
     }
 
     /// Bytes it takes, free room included.

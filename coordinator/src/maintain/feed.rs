@@ -108,7 +108,7 @@ impl Coordinator {
                 let entry = entries.swap_remove(place);
                 self.store.give_up(&[entry], &why).await?;
                 tracing::error!(%session, why, "a session cannot be computed; its change is a dead letter");
-                self.hopeless.told(session, why);
+                self.hopeless.told(session.as_str(), &why);
             }
         }
         Ok(entries)
@@ -125,17 +125,14 @@ impl Coordinator {
         let mut followed = Followed::default();
         while let Some((session, result)) = looks.next().await {
             match result {
-                Ok(changed) => {
-                    self.hopeless.mended(&session);
-                    followed.oldest = earlier(followed.oldest, changed);
-                }
+                Ok(changed) => followed.oldest = earlier(followed.oldest, changed),
                 Err(error) if error.is_retryable() => {
                     followed.to_retry.insert(session, error);
                 }
                 Err(error) => {
                     self.counters.given_up();
                     let why = error.to_string();
-                    if self.hopeless.is_news(&session, &why) {
+                    if self.hopeless.is_news(session.as_str(), &why) {
                         followed.hopeless.push((session, why));
                     }
                 }
@@ -146,11 +143,13 @@ impl Coordinator {
 
     /// Computes a session; answers when the change was that is computed now, if one is.
     pub(super) async fn follow(&self, session: &SessionId) -> Result<Option<Timestamp>> {
-        match self.compute(session).await {
+        let changed = match self.compute(session).await {
             // Dropped since: nothing is left to compute.
-            Err(Error::NotFound { .. }) => Ok(None),
-            computed => computed,
-        }
+            Err(Error::NotFound { .. }) => None,
+            computed => computed?,
+        };
+        self.hopeless.mended(session.as_str());
+        Ok(changed)
     }
 
     async fn note_lag(&self, oldest: Option<Timestamp>) -> Result<()> {

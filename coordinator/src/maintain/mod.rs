@@ -6,8 +6,6 @@
 
 mod feed;
 
-mod hopeless;
-
 mod resync;
 
 mod fleet;
@@ -51,6 +49,7 @@ use crate::lifecycle::Liveness;
 use crate::model::{Derived, Worker};
 use crate::retention::Keep;
 use crate::store::{Basis, SessionCursor, SharedStore};
+use crate::told::Told;
 use crate::view::session_summary;
 use outage::Outage;
 
@@ -151,7 +150,8 @@ pub struct Coordinator {
     /// The last points of scores that this one has written.
     recorded: Mutex<observe::Recorded>,
     outage: Outage,
-    hopeless: hopeless::Hopeless,
+    /// Sessions that cannot be computed, and will not be by trying again.
+    hopeless: Told,
     /// Where compaction goes on.
     compaction: Mutex<compact::Walk>,
     /// What alerts make of the fleet's health, as last looked at.
@@ -181,7 +181,7 @@ impl Coordinator {
             outage: Outage::new(store.address()),
             store,
             settings,
-            hopeless: hopeless::Hopeless::default(),
+            hopeless: Told::default(),
             consumer: format!("coordinator-{}", uuid::Uuid::now_v7()),
             counters: Counters::default(),
             dirty: AtomicBool::new(true),

@@ -5,20 +5,12 @@ use std::time::Duration;
 
 use fleet_coordinator::maintain::{Coordinator, CoordinatorSettings};
 use fleet_coordinator::retention::Keep;
-use fleet_coordinator::store::{Compacted, OpenOptions, SharedStore, open as open_store};
+use fleet_coordinator::store::{Compacted, SharedStore};
 use fleet_worker_sdk::redis::{self, AsyncCommands, aio::MultiplexedConnection};
 use fleet_worker_sdk::{Fingerprint, Identified, SessionId};
 use jiff::SignedDuration;
 
-use crate::support::{Hand, RedisServer, assert_whole, finding, findings, open};
-
-async fn over(server: &RedisServer) -> (SharedStore, MultiplexedConnection) {
-    let store = open_store(&server.url(), &OpenOptions::default()).unwrap();
-    store.check().await.unwrap();
-    let client = redis::Client::open(server.url()).unwrap();
-    let connection = client.get_multiplexed_async_connection().await.unwrap();
-    (store, connection)
-}
+use crate::support::{Hand, RedisServer, assert_whole, finding, findings, open, over};
 
 /// Findings whose fingerprints are spread as those of real ones.
 fn spread(numbers: std::ops::Range<u32>) -> Vec<Identified> {

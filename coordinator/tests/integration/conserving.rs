@@ -2,12 +2,12 @@
 
 use fleet_coordinator::conserve::Number;
 use fleet_coordinator::maintain::{Coordinator, CoordinatorSettings};
-use fleet_coordinator::store::{Compacted, OpenOptions, SharedStore, open as open_store};
+use fleet_coordinator::store::{Compacted, SharedStore};
 use fleet_worker_sdk::keys::Keys;
 use fleet_worker_sdk::redis::{self, AsyncCommands, aio::MultiplexedConnection};
 use fleet_worker_sdk::{Error, SessionId};
 
-use crate::support::{Hand, RedisServer, assert_whole, findings};
+use crate::support::{Hand, RedisServer, assert_whole, findings, over};
 
 struct Scene {
     _server: RedisServer,
@@ -20,10 +20,7 @@ impl Scene {
     /// A session of 2,000 findings in several batches, some of them pushed again.
     async fn new() -> Self {
         let server = RedisServer::start().await;
-        let store = open_store(&server.url(), &OpenOptions::default()).unwrap();
-        store.check().await.unwrap();
-        let client = redis::Client::open(server.url()).unwrap();
-        let redis = client.get_multiplexed_async_connection().await.unwrap();
+        let (store, redis) = over(&server).await;
         let mut hand = Hand::started(&*store, "scanner").await;
         for from in (0..2_000).step_by(400) {
             hand.push(findings(from..from + 500)).await.unwrap();

@@ -35,6 +35,8 @@ mod guarded;
 
 mod operating;
 
+mod damaged;
+
 mod process;
 
 mod cli;

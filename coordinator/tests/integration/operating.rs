@@ -5,31 +5,15 @@ use std::time::{Duration, Instant};
 
 use fleet_coordinator::doctor::{Verdict, examine};
 use fleet_coordinator::health::Settings;
-use fleet_coordinator::maintain::{Coordinator, CoordinatorSettings};
 use fleet_coordinator::store::operate::LetterKind;
-use fleet_coordinator::store::{OpenOptions, SharedStore, open as open_store};
+use fleet_coordinator::store::{OpenOptions, open as open_store};
 use fleet_worker_sdk::keys::Keys;
 use fleet_worker_sdk::redis::{self, AsyncCommands, aio::MultiplexedConnection};
 use fleet_worker_sdk::{Error, SessionId};
 
-use crate::support::{Hand, RedisServer, assert_whole, findings, next_changes};
-
-async fn over(server: &RedisServer) -> (SharedStore, MultiplexedConnection) {
-    let store = open_store(&server.url(), &OpenOptions::default()).unwrap();
-    store.check().await.unwrap();
-    let client = redis::Client::open(server.url()).unwrap();
-    let connection = client.get_multiplexed_async_connection().await.unwrap();
-    (store, connection)
-}
-
-async fn raw(connection: &mut MultiplexedConnection, words: &[&str]) -> redis::Value {
-    let mut command = redis::Cmd::new();
-    command.arg(words);
-    command.query_async(connection).await.unwrap()
-}
-
-/// Id and fields.
-type LogEntry = (String, Vec<(String, Vec<u8>)>);
+use crate::support::{
+    Hand, LogEntry, RedisServer, assert_whole, findings, next_changes, over, raw,
+};
 
 /// Puts the last batch of a session's log with the dead letters, as a fold that cannot read it does.
 async fn quarantine_last(connection: &mut MultiplexedConnection, session: &SessionId) {
@@ -128,31 +112,6 @@ async fn a_batch_of_a_session_that_is_gone_stays_a_letter() {
     let error = store.requeue(&id).await.unwrap_err();
     assert!(matches!(error, Error::NotFound { .. }), "{error}");
     assert_eq!(store.letters(None, 1).await.unwrap().total, 1);
-}
-
-#[tokio::test]
-async fn a_damaged_session_is_one_letter_with_its_reason_until_it_is_mended() {
-    let server = RedisServer::start().await;
-    let (store, mut connection) = over(&server).await;
-    let coordinator = Coordinator::new(store.clone(), CoordinatorSettings::default());
-    let mut hand = Hand::started(&*store, "hypatia").await;
-    let key = Keys::default().session(&hand.session);
-    let whole: String = connection.hget(&key, "opened").await.unwrap();
-    // Damaged, damaged still, mended, damaged again: which of these is told of.
-    let rounds = [("when", 1), ("when", 1), (&*whole, 1), ("when", 2)];
-    for (round, (opened, letters)) in (1..).zip(rounds) {
-        raw(&mut connection, &["HSET", &key, "opened", opened]).await;
-        hand.push(findings(round - 1..round)).await.unwrap();
-        assert_eq!(coordinator.follow_feed(Duration::ZERO).await.unwrap(), 1);
-        assert_eq!(store.backlog().await.unwrap().entries, 0);
-        let dead = store.letters(None, 10).await.unwrap();
-        assert_eq!(dead.total, letters, "round {round}");
-        let letter = &dead.letters[0];
-        assert_eq!(letter.kind, LetterKind::Change);
-        assert_eq!(letter.session, hand.session.as_str());
-        assert!(letter.reason.contains("when"), "{}", letter.reason);
-    }
-    assert_eq!(coordinator.totals().given_up, 3);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fleet_coordinator::model::Update;
-use fleet_coordinator::store::{DEFAULT_FOLD_BYTES, OpenOptions, SharedStore, open as open_store};
+use fleet_coordinator::store::{DEFAULT_FOLD_BYTES, OpenOptions, open as open_store};
 use fleet_worker_sdk::keys::Keys;
 use fleet_worker_sdk::redis::{self, AsyncCommands, aio::MultiplexedConnection};
 use fleet_worker_sdk::retry::Backoff;
@@ -11,31 +11,9 @@ use fleet_worker_sdk::transport::redis::{LIBRARY, RedisWriter};
 use fleet_worker_sdk::{Beat, Error, SessionId, WorkerState, Write};
 
 use crate::support::{
-    Hand, RedisServer, assert_whole, bot, findings, next_changes, open, stamp, within, worker,
+    Hand, LogEntry, RedisServer, assert_whole, bot, findings, next_changes, open, over, raw, stamp,
+    within, worker,
 };
-
-/// A store on `server`, and a connection beside it to do what no client would.
-async fn over(server: &RedisServer) -> (SharedStore, MultiplexedConnection) {
-    let store = open_store(&server.url(), &OpenOptions::default()).unwrap();
-    store.check().await.unwrap();
-    let client = redis::Client::open(server.url()).unwrap();
-    (
-        store,
-        client.get_multiplexed_async_connection().await.unwrap(),
-    )
-}
-
-/// Id and fields.
-type LogEntry = (String, Vec<(String, Vec<u8>)>);
-
-async fn raw(connection: &mut MultiplexedConnection, words: &[&str]) -> redis::Value {
-    let (name, arguments) = words.split_first().unwrap();
-    redis::cmd(name)
-        .arg(arguments)
-        .query_async(connection)
-        .await
-        .unwrap()
-}
 
 fn beat(id: &str) -> Beat {
     Beat {

@@ -32,6 +32,8 @@ mod read;
 
 mod retain;
 
+mod sessions;
+
 pub(crate) mod rights;
 
 mod runs;
@@ -60,6 +62,7 @@ pub use compact::chunk;
 
 use crate::model::Update;
 use crate::store::OpenOptions;
+use crate::told::Told;
 
 /// Hints a slow listener may be behind before it is told to look at everything again.
 const UPDATES_BUFFERED: usize = 1_024;
@@ -103,6 +106,8 @@ pub struct RedisStore {
     /// Repositories of sessions computed lately.
     repositories: moka::sync::Cache<SessionId, Repository>,
     probe: probe::Probe,
+    /// Sessions that lists leave out.
+    unreadable: Told,
     updates: broadcast::Sender<Update>,
     _listener: DropGuard,
 }
@@ -139,6 +144,7 @@ impl RedisStore {
             runs: runs::Runs::new(Arc::clone(&link)),
             repositories: moka::sync::Cache::new(REPOSITORIES),
             probe: probe::Probe::default(),
+            unreadable: Told::default(),
             link,
             updates,
             _listener: stop.drop_guard(),

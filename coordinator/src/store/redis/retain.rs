@@ -5,7 +5,7 @@ use fleet_worker_sdk::keys::baseline_field;
 use fleet_worker_sdk::transport::redis::fcall;
 use fleet_worker_sdk::{Error, OpenSession, Result, SessionId, Version};
 
-use super::read::Order;
+use super::sessions::Order;
 use super::{RedisStore, parse};
 use crate::model::Session;
 use crate::store::SessionCursor;

@@ -16,7 +16,7 @@ use fleet_coordinator::store::{Maintain, OpenOptions, SharedStore};
 
 use fleet_worker_sdk::Partitions;
 
-pub(crate) use beneath::Beneath;
+pub(crate) use beneath::{Beneath, LogEntry, over, raw};
 pub(crate) use build::{bot, finding, findings, fingerprint, open, repository, stamp, worker};
 pub(crate) use cluster::{Cluster, Sentinels};
 pub(crate) use hand::{Hand, next_changes, within};

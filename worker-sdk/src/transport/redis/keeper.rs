@@ -118,8 +118,7 @@ impl RedisLink {
         if !self.prepared.load(Ordering::Relaxed) {
             return self.prepare().await;
         }
-        let serves = |loaded: &Loaded, library: &Library| loaded.serves(library);
-        for library in self.load_unless(keeper, serves).await? {
+        for library in self.load_unless(keeper, Loaded::serves).await? {
             tracing::warn!(
                 library = library.name,
                 "functions of the fleet were flushed, or gone to an older version; loaded them"
@@ -148,7 +147,8 @@ impl RedisLink {
     ) -> Result<Vec<&'k Library>> {
         let mut loaded = Vec::new();
         for library in &keeper.libraries {
-            if !self.everywhere(library, &good).await? {
+            let is_good = |loaded: &Loaded| good(loaded, library);
+            if !self.everywhere(&library.name, is_good).await? {
                 self.load(library).await?;
                 loaded.push(library);
             }
@@ -163,17 +163,13 @@ impl RedisLink {
         loaded.map(drop).map_err(|error| self.explain(&error))
     }
 
-    /// Whether every master has the library, and one that is `good`.
-    async fn everywhere(
-        &self,
-        library: &Library,
-        good: impl Fn(&Loaded, &Library) -> bool,
-    ) -> Result<bool> {
+    /// Whether every master has the library of this name, and one that is good.
+    async fn everywhere(&self, name: &str, is_good: impl Fn(&Loaded) -> bool) -> Result<bool> {
         let mut list = redis::cmd("FUNCTION");
-        list.arg("LIST").arg("LIBRARYNAME").arg(&library.name);
+        list.arg("LIST").arg("LIBRARYNAME").arg(name);
         list.arg("WITHCODE");
         for (_, answer) in self.on_masters(&list).await? {
-            if !loaded(answer)?.is_some_and(|loaded| good(&loaded, library)) {
+            if !loaded(answer)?.is_some_and(|loaded| is_good(&loaded)) {
                 return Ok(false);
             }
         }
