@@ -37,7 +37,7 @@ export CRITERION_HOME="$work/criterion"
 
 # build FOLDER FLAGS: the path of the benches' executable.
 build() {
-    CARGO_TARGET_DIR="$1" RUSTFLAGS="$2" cargo bench --locked --quiet -p fleet-benches --bench fleet_benchmarks --no-run --message-format json |
+    CARGO_TARGET_DIR="$1" RUSTFLAGS="$2" cargo bench --locked --quiet -p fleet-benches --no-default-features --bench fleet_benchmarks --no-run --message-format json |
         python3 -c 'import json, sys
 for line in sys.stdin:
     message = json.loads(line)

@@ -263,24 +263,28 @@ perf_it() {
     cat "$results/perf.txt"
 }
 
-# Both revisions are measured with their own benches, one after the other, in one criterion folder.
+# Each revision is measured with its own benches, one after the other, in one worktree that stays under the
+# build's folder: what two revisions share, or one with those of the comparison before, is built once.
 compare() {
     [ ${#revisions[@]} = 2 ] || wrong "compare takes two revisions"
-    local trees
-    trees="$(mktemp -d)"
-    trap 'cleanup; for tree in "$trees"/*; do git worktree remove --force "$tree" 2>/dev/null; done; rm -rf "$trees"' EXIT
-    local number=0 revision
+    local place="$target/compare" quick=() flags=(--save-baseline before) commits=() revision commit
     for revision in "${revisions[@]}"; do
-        git worktree add --quiet --detach "$trees/$number" "$revision" || fail "$revision is no revision"
-        local flags=(--save-baseline before)
-        [ "$number" = 0 ] || flags=(--baseline before)
-        (cd "$trees/$number" && CARGO_TARGET_DIR="$target/compare" cargo bench --locked -p fleet-benches --bench fleet_benchmarks \
-            -- ${filter:+"$filter"} --noplot "${flags[@]}" $(printf '%s\n' "${criterion[@]:-}" | grep -x -- --quick || true)) |
-            tee "$results/compare-$number.txt"
-        number=$((number + 1))
+        commits+=("$(git rev-parse --quiet --verify "$revision^{commit}")") || fail "$revision is no revision"
+    done
+    if is_quick; then quick=(--quick); fi
+    rm -rf "$place/criterion"
+    git worktree prune
+    [ -d "$place/tree" ] || git worktree add --quiet --detach "$place/tree" "${commits[0]}"
+    for commit in "${commits[@]}"; do
+        echo "== $(git log -1 --format='%h %s' "$commit")"
+        git -C "$place/tree" checkout --quiet --force --detach "$commit"
+        (cd "$place/tree" && CARGO_TARGET_DIR="$target" CRITERION_HOME="$place/criterion" cargo bench --locked \
+            -p fleet-benches --no-default-features --bench fleet_benchmarks \
+            -- ${filter:+"$filter"} --noplot "${flags[@]}" "${quick[@]}") | tee "$results/compare-${commit:0:7}.txt"
+        flags=(--baseline before)
     done
     cargo run --locked --quiet --profile bench -p fleet-benches --bin bench-report -- \
-        --criterion "$target/compare/criterion" --results "$results" --baseline before
+        --criterion "$place/criterion" --results "$results" --baseline before
 }
 
 case "$what" in

@@ -14,11 +14,10 @@ use fleet_worker_sdk::redis::aio::MultiplexedConnection;
 use fleet_worker_sdk::redis::{self, ErrorKind, ServerErrorKind, Value};
 use fleet_worker_sdk::transport::redis::RedisWriter;
 use fleet_worker_sdk::{
-    Batch, Beat, Bot, Change, Command as Order, Error, ProducerId, SessionId, Transition,
-    WorkerState, Write,
+    Batch, Bot, Change, Command as Order, Error, ProducerId, SessionId, Transition, Write,
 };
 
-use crate::support::{RedisServer, bot, findings, open, stamp, within, worker};
+use crate::support::{RedisServer, beat, bot, findings, open, within, worker};
 
 /// A server started with our access list; each user's password is its role's name.
 struct Guarded {
@@ -172,29 +171,14 @@ const NOBODY: &[&str] = &[
     "PUBLISH other:updates x",
 ];
 
-fn beat() -> Beat {
-    Beat {
-        worker: worker("hypatia:h:1:a"),
-        bot: bot("hypatia"),
-        version: String::new(),
-        sdk: String::new(),
-        host: String::new(),
-        pid: 1,
-        started: stamp(0),
-        state: WorkerState::Running,
-        sessions: Vec::new(),
-        progress: 0,
-    }
-}
-
 /// All that a bot does, from its registration to the end of its execution.
 async fn work(writer: &dyn Write, repository: &str) -> SessionId {
     writer
         .register(&Bot::new("hypatia").unwrap())
         .await
         .unwrap();
-    writer.beat(&beat()).await.unwrap();
-    writer.beat(&beat()).await.unwrap();
+    writer.beat(&beat("hypatia:h:1:a")).await.unwrap();
+    writer.beat(&beat("hypatia:h:1:a")).await.unwrap();
     let mut analysis = open(repository);
     analysis.expect = vec![bot("hypatia"), bot("other")];
     let session = writer.open(&analysis).await.unwrap().session;

@@ -13,12 +13,12 @@ use fleet_coordinator::store::memory::MemoryStore;
 use fleet_coordinator::store::memory::journal::{Durable, Replayed};
 use fleet_coordinator::store::retain::Retain;
 use fleet_coordinator::store::{Maintain, Observe, Read, SessionQuery};
-use fleet_worker_sdk::{Again, Beat, Bot, Partitions, ProducerId, Rule, WorkerState, Write};
+use fleet_worker_sdk::{Again, Bot, Partitions, ProducerId, Rule, Write};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use crate::support::{
-    Hand, assert_whole, bot, finding, findings, fingerprint, open, repository, stamp, worker,
+    Hand, assert_whole, beat, bot, finding, findings, fingerprint, open, repository,
 };
 
 /// A store, its folder, and what was read at its start.
@@ -92,21 +92,6 @@ async fn coordinate(store: &Arc<MemoryStore>) {
     coordinator.observe().await.unwrap();
     coordinator.watch_workers().await.unwrap();
     coordinator.watch_fleet().await.unwrap();
-}
-
-fn beat(id: &str) -> Beat {
-    Beat {
-        worker: worker(id),
-        bot: bot("a"),
-        version: "1".to_owned(),
-        sdk: String::new(),
-        host: "here".to_owned(),
-        pid: 7,
-        started: stamp(0),
-        state: WorkerState::Running,
-        sessions: Vec::new(),
-        progress: 3,
-    }
 }
 
 /// A bit of everything; `round` tells it from the same of another time.

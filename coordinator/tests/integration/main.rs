@@ -17,6 +17,8 @@ mod kept;
 
 mod redis_store;
 
+mod functions;
+
 mod pushed;
 
 mod weights;

@@ -2,7 +2,7 @@
 //! workers, tiers with their bots, and the latest sessions; while there is nothing yet, how to push a
 //! first report.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use askama::Template;
 use fleet_coordinator::answer::AlertList;
@@ -11,7 +11,7 @@ use fleet_coordinator::history::Scope;
 use fleet_coordinator::lifecycle::WorkerTally;
 use fleet_coordinator::model::Session;
 use fleet_coordinator::view::FleetHealth;
-use fleet_worker_sdk::{Bot, Tier};
+use fleet_worker_sdk::{Bot, SessionState, Tier};
 use jiff::Timestamp;
 use warp::filters::BoxedFilter;
 use warp::host::Authority;
@@ -61,7 +61,7 @@ struct FleetPage {
     filter: SessionFilter,
     sessions: Vec<SessionShown>,
     more: bool,
-    /// Open findings of the latest session of each repository listed.
+    /// Open findings of each repository listed, in its latest complete session.
     open: Vec<SeverityShown>,
     suppressed: Count,
     repositories: Count,
@@ -80,7 +80,6 @@ pub(crate) struct SessionFilter {
 
 impl SessionFilter {
     pub(crate) fn new(asked: &Asked, query: &Query) -> Self {
-        use fleet_worker_sdk::SessionState;
         let states = SessionState::ALL.iter();
         let repository = asked.repository.as_ref();
         Self {
@@ -164,12 +163,21 @@ fn rows(sessions: &[Session], now: Timestamp) -> Vec<SessionShown> {
         .collect()
 }
 
-/// The first session of each repository: the list has the latest change first.
+/// A session of each repository: the latest that is complete, for one that has just begun says little; or
+/// else the latest. The list has the latest change first.
 fn latest(sessions: &[Session]) -> Vec<&Session> {
-    let mut seen = BTreeSet::new();
-    let mut latest: Vec<&Session> = sessions.iter().collect();
-    latest.retain(|session| seen.insert(&session.repository));
-    latest
+    let mut latest: BTreeMap<_, &Session> = BTreeMap::new();
+    for session in sessions {
+        let known = latest.entry(&session.repository).or_insert(session);
+        if !is_complete(known) && is_complete(session) {
+            *known = session;
+        }
+    }
+    latest.into_values().collect()
+}
+
+fn is_complete(session: &Session) -> bool {
+    session.state == SessionState::Complete
 }
 
 /// Tiers in execution order, each with its bots.

@@ -56,6 +56,33 @@ async fn the_first_page_lists_sessions_with_their_findings() {
     assert_inert(&page.text);
 }
 
+/// The tally of open findings on the first page.
+async fn open_findings(site: &Site) -> String {
+    let page = site.get("/").await.ok().text;
+    let section = page.split("id=\"open\"").nth(1).unwrap();
+    let tally = section.split("class=\"tally\">").nth(1).unwrap();
+    tally.split("</dl>").next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_scan_that_has_just_begun_does_not_empty_the_tally_of_open_findings() {
+    let site = Site::new();
+    let first = site.open("acme/shop").await;
+    let mut hand = site.start(&first, "scan").await;
+    let none = open_findings(&site).await;
+    site.finish(&mut hand, varied(20)).await;
+    let found = open_findings(&site).await;
+    assert_ne!(found, none);
+
+    let again = OpenSession::new("acme/shop").unwrap().run("2");
+    let again = site.post("/api/v1/sessions", &again).await.ok().json();
+    let again = again["session"].as_str().unwrap().parse().unwrap();
+    let mut hand = site.start(&again, "scan").await;
+    assert_eq!(open_findings(&site).await, found);
+    site.finish(&mut hand, varied(1)).await;
+    assert_ne!(open_findings(&site).await, found);
+}
+
 #[tokio::test]
 async fn a_first_view_is_small() {
     let site = Site::new();

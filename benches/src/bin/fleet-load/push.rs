@@ -84,12 +84,13 @@ pub(crate) async fn run(push: Push) -> anyhow::Result<()> {
 
 /// Opens the sessions and makes all findings, so that neither is measured.
 async fn prepare(fleet: &Fleet, push: &Push) -> (Vec<Hand>, f64) {
-    let mut made = findings(push.findings);
+    let made = findings(push.findings);
     let sample = &made[..made.len().min(1_000)];
     let bytes: usize = sample.iter().map(|f| wire::encode(f).unwrap().len()).sum();
     let body_bytes = bytes as f64 / sample.len() as f64;
     let run = fleet_worker_sdk::ProducerId::fresh().to_string();
     let share = push.findings.div_ceil(push.workers);
+    let mut made = made.into_iter();
     let mut hands = Vec::new();
     for number in 0..push.workers {
         let bot = Bot::new(format!("load-{number}")).unwrap();
@@ -100,12 +101,11 @@ async fn prepare(fleet: &Fleet, push: &Push) -> (Vec<Hand>, f64) {
             analyse(fleet, open.clone()).await;
         }
         let session = worker.open(open).await.unwrap();
-        let rest = made.split_off(share.min(made.len()));
-        let own = std::mem::replace(&mut made, rest);
+        let own = made.by_ref().take(share);
         hands.push(Hand {
             execution: session.start_over().await.unwrap(),
             session: session.id().clone(),
-            findings: own.into_iter().map(|one| one.finding).collect(),
+            findings: own.map(|one| one.finding).collect(),
             _worker: worker,
         });
     }

@@ -7,21 +7,10 @@ use fleet_coordinator::store::Maintain;
 use fleet_worker_sdk::{Beat, Bot, Command, Error, Partition, SessionId, WorkerId, WorkerState};
 use tokio::sync::broadcast::Receiver;
 
-use crate::support::{bot, stamp, within, worker};
+use crate::support::{beat, stamp, within, worker};
 
-fn beat(id: &str, state: WorkerState) -> Beat {
-    Beat {
-        worker: worker(id),
-        bot: bot("a"),
-        version: "1.2".to_owned(),
-        sdk: "0.9.1".to_owned(),
-        host: "host-1".to_owned(),
-        pid: 42,
-        started: stamp(0),
-        state,
-        sessions: Vec::new(),
-        progress: 0,
-    }
+fn in_state(id: &str, state: WorkerState) -> Beat {
+    Beat { state, ..beat(id) }
 }
 
 async fn told(store: &dyn Maintain, id: &WorkerId) -> Worker {
@@ -31,9 +20,9 @@ async fn told(store: &dyn Maintain, id: &WorkerId) -> Worker {
 }
 
 async fn a_worker_is_listed_from_its_first_beat(store: &dyn Maintain) {
-    let mut second = beat("b:h:1:x", WorkerState::Running);
+    let mut second = in_state("b:h:1:x", WorkerState::Running);
     second.sessions = vec![SessionId::fresh(Partition(1))];
-    let first = beat("a:h:1:x", WorkerState::Starting);
+    let first = in_state("a:h:1:x", WorkerState::Starting);
     for beat in [&second, &first] {
         let answer = store.beat(beat).await.unwrap();
         assert_eq!(answer.command, None);
@@ -68,7 +57,7 @@ async fn a_workers_state_never_goes_back(store: &dyn Maintain) {
         (Running, Stopped),
     ];
     for (state, kept) in told_and_kept {
-        let mut beat = beat("a:h:1:x", state);
+        let mut beat = in_state("a:h:1:x", state);
         beat.version = state.to_string();
         store.beat(&beat).await.unwrap();
         let worker = told(store, &beat.worker).await;
@@ -78,7 +67,7 @@ async fn a_workers_state_never_goes_back(store: &dyn Maintain) {
 }
 
 async fn progress_that_stands_still_keeps_its_time(store: &dyn Maintain) {
-    let mut beat = beat("a:h:1:x", WorkerState::Running);
+    let mut beat = in_state("a:h:1:x", WorkerState::Running);
     beat.progress = 5;
     store.beat(&beat).await.unwrap();
     let first = told(store, &beat.worker).await;
@@ -103,8 +92,14 @@ async fn progress_that_stands_still_keeps_its_time(store: &dyn Maintain) {
 async fn a_command_is_told_until_it_is_obeyed(store: &dyn Maintain) {
     use WorkerState::{Quiet, Running, Terminating};
     let id = worker("a:h:1:x");
-    store.beat(&beat("a:h:1:x", Running)).await.unwrap();
-    let answer = async |state| store.beat(&beat("a:h:1:x", state)).await.unwrap().command;
+    store.beat(&in_state("a:h:1:x", Running)).await.unwrap();
+    let answer = async |state| {
+        store
+            .beat(&in_state("a:h:1:x", state))
+            .await
+            .unwrap()
+            .command
+    };
     store.command(&id, Command::Quiet).await.unwrap();
     assert_eq!(told(store, &id).await.command, Some(Command::Quiet));
     assert_eq!(answer(Running).await, Some(Command::Quiet));
@@ -119,7 +114,7 @@ async fn a_command_is_told_until_it_is_obeyed(store: &dyn Maintain) {
 }
 
 async fn the_last_command_counts(store: &dyn Maintain) {
-    let running = beat("a:h:1:x", WorkerState::Running);
+    let running = in_state("a:h:1:x", WorkerState::Running);
     store.beat(&running).await.unwrap();
     store
         .command(&running.worker, Command::Quiet)
@@ -140,7 +135,7 @@ async fn a_command_to_nobody_is_refused(store: &dyn Maintain) {
 }
 
 async fn a_worker_that_is_forgotten_is_gone_until_it_beats(store: &dyn Maintain) {
-    let stopped = beat("a:h:1:x", WorkerState::Stopped);
+    let stopped = in_state("a:h:1:x", WorkerState::Stopped);
     store.beat(&stopped).await.unwrap();
     store
         .command(&stopped.worker, Command::Quiet)
@@ -149,7 +144,7 @@ async fn a_worker_that_is_forgotten_is_gone_until_it_beats(store: &dyn Maintain)
     store.forget(&stopped.worker).await.unwrap();
     store.forget(&stopped.worker).await.unwrap();
     assert!(store.workers().await.unwrap().is_empty());
-    let running = beat("a:h:1:x", WorkerState::Running);
+    let running = in_state("a:h:1:x", WorkerState::Running);
     assert_eq!(store.beat(&running).await.unwrap().command, None);
     assert_eq!(
         told(store, &running.worker).await.state,
@@ -158,7 +153,7 @@ async fn a_worker_that_is_forgotten_is_gone_until_it_beats(store: &dyn Maintain)
 }
 
 async fn a_beat_names_so_many_sessions(store: &dyn Maintain) {
-    let mut busy = beat("a:h:1:x", WorkerState::Running);
+    let mut busy = in_state("a:h:1:x", WorkerState::Running);
     let sessions = (0..Beat::MAX_SESSIONS + 9).map(|_| SessionId::fresh(Partition(1)));
     busy.sessions = sessions.collect();
     store.beat(&busy).await.unwrap();
@@ -196,7 +191,10 @@ async fn a_new_worker_is_heard_of(store: &dyn Maintain) {
     let appear = async || {
         let number = number.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let id = format!("a:h:{number}:x");
-        store.beat(&beat(&id, WorkerState::Running)).await.unwrap();
+        store
+            .beat(&in_state(&id, WorkerState::Running))
+            .await
+            .unwrap();
     };
     hears(store.updates(), &Update::Workers, appear).await;
 }

@@ -1,7 +1,8 @@
 //! Values in few words.
 
 use fleet_worker_sdk::{
-    BotId, Finding, Fingerprint, Identified, Level, OpenSession, Repository, WorkerId,
+    Beat, BotId, Finding, Fingerprint, Identified, Level, OpenSession, Repository, WorkerId,
+    WorkerState,
 };
 use jiff::Timestamp;
 
@@ -45,4 +46,20 @@ pub(crate) fn finding(number: u32) -> Identified {
 
 pub(crate) fn findings(numbers: impl IntoIterator<Item = u32>) -> Vec<Identified> {
     numbers.into_iter().map(finding).collect()
+}
+
+/// What a worker of `hypatia` that runs and holds nothing says.
+pub(crate) fn beat(id: &str) -> Beat {
+    Beat {
+        worker: worker(id),
+        bot: bot("hypatia"),
+        version: "1.2".to_owned(),
+        sdk: "0.9.1".to_owned(),
+        host: "host-1".to_owned(),
+        pid: 42,
+        started: stamp(0),
+        state: WorkerState::Running,
+        sessions: Vec::new(),
+        progress: 0,
+    }
 }

@@ -17,7 +17,9 @@ use fleet_coordinator::store::{Maintain, OpenOptions, SharedStore};
 use fleet_worker_sdk::Partitions;
 
 pub(crate) use beneath::{Beneath, LogEntry, over, raw};
-pub(crate) use build::{bot, finding, findings, fingerprint, open, repository, stamp, worker};
+pub(crate) use build::{
+    beat, bot, finding, findings, fingerprint, open, repository, stamp, worker,
+};
 pub(crate) use cluster::{Cluster, Sentinels};
 pub(crate) use hand::{Hand, next_changes, within};
 pub(crate) use node::Node;
