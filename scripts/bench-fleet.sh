@@ -273,8 +273,12 @@ compare() {
     done
     if is_quick; then quick=(--quick); fi
     rm -rf "$place/criterion"
-    git worktree prune
-    [ -d "$place/tree" ] || git worktree add --quiet --detach "$place/tree" "${commits[0]}"
+    # It may be another checkout's that builds into the same folder, or what is left of one.
+    if ! is_own_worktree "$place/tree"; then
+        rm -rf "$place/tree"
+        git worktree prune
+        git worktree add --quiet --detach "$place/tree" "${commits[0]}"
+    fi
     for commit in "${commits[@]}"; do
         echo "== $(git log -1 --format='%h %s' "$commit")"
         git -C "$place/tree" checkout --quiet --force --detach "$commit"
@@ -285,6 +289,11 @@ compare() {
     done
     cargo run --locked --quiet --profile bench -p fleet-benches --bin bench-report -- \
         --criterion "$place/criterion" --results "$results" --baseline before
+}
+
+is_own_worktree() {
+    local of=(rev-parse --path-format=absolute --git-common-dir)
+    [ -e "$1/.git" ] && [ "$(git -C "$1" "${of[@]}" 2>/dev/null)" = "$(git "${of[@]}")" ]
 }
 
 case "$what" in

@@ -65,6 +65,8 @@ struct FleetPage {
     open: Vec<SeverityShown>,
     suppressed: Count,
     repositories: Count,
+    /// How many of them have no complete session yet.
+    first_scans: Count,
     totals: [(&'static str, Count); 3],
     workers: Vec<WorkersShown>,
     tiers: Vec<TierShown>,
@@ -145,6 +147,7 @@ async fn fleet(
         open: severities(&tally),
         suppressed: Count(tally.suppressed),
         repositories: Count::of(latest.len()),
+        first_scans: Count::of(latest.iter().filter(|one| !is_complete(one)).count()),
         totals: [
             ("Sessions", Count(seen.rollup.sessions)),
             ("Repositories scored", Count(seen.rollup.repositories)),
