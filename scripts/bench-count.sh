@@ -31,7 +31,7 @@ if ! command -v valgrind >/dev/null; then
     fi
 fi
 
-cargo build --locked --quiet --profile bench -p fleet-benches --bin fleet-count
+cargo build --locked --quiet --profile bench -p fleet-benches --no-default-features --features tools --bin fleet-count
 program="${CARGO_TARGET_DIR:-target}/release/fleet-count"
 out="$(mktemp -d)"
 trap 'rm -rf "$out"' EXIT

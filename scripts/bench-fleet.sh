@@ -84,15 +84,21 @@ cleanup() {
 }
 trap cleanup EXIT
 
-LOCAL=(--bench fleet_benchmarks --bench session_index --bench health)
-bench() { cargo bench --locked -p fleet-benches "$@"; }
+# What the local benches need is built without the fleet's programs, which take most of a build.
+LOCAL=(--locked -p fleet-benches --no-default-features)
 
-local_benches() { bench "${LOCAL[@]}" -- ${filter:+"$filter"} "${criterion[@]}" 2>&1 | tee "$results/run.txt"; }
-redis_benches() { bench --bench redis_benchmarks -- ${filter:+"$filter"} "${criterion[@]}" 2>&1 | tee "$results/redis.txt"; }
+local_benches() {
+    cargo bench "${LOCAL[@]}" --bench fleet_benchmarks --bench session_index --bench health \
+        -- ${filter:+"$filter"} "${criterion[@]}" 2>&1 | tee "$results/run.txt"
+}
+redis_benches() {
+    cargo bench --locked -p fleet-benches --bench redis_benchmarks \
+        -- ${filter:+"$filter"} "${criterion[@]}" 2>&1 | tee "$results/redis.txt"
+}
 
-report() {
-    cargo run --locked --quiet --profile bench -p fleet-benches --bin bench-report -- \
-        --criterion "$target/criterion" --results "$results" --baseline "$compared"
+report() { # CRITERIONS-FOLDER BASELINE
+    cargo run "${LOCAL[@]}" --features tools --quiet --profile bench --bin bench-report -- \
+        --criterion "$1" --results "$results" --baseline "$2"
 }
 
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
@@ -181,13 +187,13 @@ scale() {
 profiled() {
     need python3 "apt-get install python3"
     filter="${filter:-health/full_health_check/1000}"
-    program="$(cargo bench --locked -p fleet-benches --bench fleet_benchmarks --no-run --message-format json 2>/dev/null |
+    program="$(cargo bench "${LOCAL[@]}" --bench fleet_benchmarks --no-run --message-format json 2>/dev/null |
         python3 -c 'import json, sys
 for line in sys.stdin:
     message = json.loads(line)
     if message.get("executable") and message["target"]["name"] == "fleet_benchmarks":
         print(message["executable"])')"
-    [ -x "$program" ] || fail "the benches do not build; see: cargo bench -p fleet-benches --no-run"
+    [ -x "$program" ] || fail "the benches do not build; see: cargo bench ${LOCAL[*]} --no-run"
 }
 
 flamegraph() {
@@ -282,13 +288,11 @@ compare() {
     for commit in "${commits[@]}"; do
         echo "== $(git log -1 --format='%h %s' "$commit")"
         git -C "$place/tree" checkout --quiet --force --detach "$commit"
-        (cd "$place/tree" && CARGO_TARGET_DIR="$target" CRITERION_HOME="$place/criterion" cargo bench --locked \
-            -p fleet-benches --no-default-features --bench fleet_benchmarks \
-            -- ${filter:+"$filter"} --noplot "${flags[@]}" "${quick[@]}") | tee "$results/compare-${commit:0:7}.txt"
+        (cd "$place/tree" && CARGO_TARGET_DIR="$target" CRITERION_HOME="$place/criterion" cargo bench \
+            "${LOCAL[@]}" --bench fleet_benchmarks -- ${filter:+"$filter"} --noplot "${flags[@]}" "${quick[@]}") | tee "$results/compare-${commit:0:7}.txt"
         flags=(--baseline before)
     done
-    cargo run --locked --quiet --profile bench -p fleet-benches --bin bench-report -- \
-        --criterion "$place/criterion" --results "$results" --baseline before
+    report "$place/criterion" before
 }
 
 is_own_worktree() {
@@ -301,13 +305,13 @@ run) local_benches ;;
 redis) redis_benches ;;
 load) load ;;
 scale) scale ;;
-report) report ;;
+report) report "$target/criterion" "$compared" ;;
 compare) compare ;;
 flamegraph) flamegraph ;;
 memory) memory ;;
 heaptrack) heaptrack_it ;;
 perf) perf_it ;;
-watch) need cargo-watch "cargo install --locked cargo-watch"; exec cargo watch -w coordinator -w worker-sdk -w benches -x "bench --locked -p fleet-benches --bench fleet_benchmarks -- --quick ${filter:-}" ;;
-all) local_benches; redis_benches; load; scale; flamegraph; flamegraph_of_server; memory; heaptrack_it; perf_it; report ;;
+watch) need cargo-watch "cargo install --locked cargo-watch"; exec cargo watch -w coordinator -w worker-sdk -w benches -x "bench ${LOCAL[*]} --bench fleet_benchmarks -- --quick ${filter:-}" ;;
+all) local_benches; redis_benches; load; scale; flamegraph; flamegraph_of_server; memory; heaptrack_it; perf_it; report "$target/criterion" "$compared" ;;
 *) wrong "unknown command $what" ;;
 esac
