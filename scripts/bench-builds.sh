@@ -8,13 +8,14 @@
 #   --results DIR       where builds.md goes (benchmark-results)
 #   --bench FILTER      only benchmarks whose id contains this
 #
-# Three builds of everything, then a minute a row. Needs Rust's llvm-tools for PGO and Debian's
+# Four builds of the local benches, then three rounds of a minute for each row, whose best counts. Needs Rust's llvm-tools for PGO and Debian's
 # libmimalloc2.0 and libjemalloc2 for allocators; rows whose tool cannot be had are left out, and said.
 set -euo pipefail
 here="$(pwd)"
 cd "$(dirname "$0")/.."
 
 fail() { echo "bench-builds.sh: $*" >&2; exit 1; }
+ROUNDS=3
 results="benchmark-results"
 filter=""
 while [ $# -gt 0 ]; do
@@ -44,9 +45,20 @@ for line in sys.stdin:
     if message.get("executable") and message["target"]["name"] == "fleet_benchmarks":
         print(message["executable"])'
 }
-measure() { # NAME PROGRAM
-    echo "== $1"
-    "$2" --bench --quick --save-baseline "$1" ${filter:+"$filter"} >"$work/$1.txt" 2>&1 || fail "$1 cannot be measured; see $work/$1.txt"
+names=() programs=() preloads=()
+row() { # NAME PROGRAM LIBRARY-TO-PRELOAD
+    names+=("$1") programs+=("$2") preloads+=("$3")
+}
+# Each row in turn, and again: what else the machine does meets all of them alike.
+measure() {
+    local round i
+    for round in $(seq "$ROUNDS"); do
+        for i in "${!names[@]}"; do
+            echo "== ${names[i]}, round $round of $ROUNDS"
+            LD_PRELOAD="${preloads[i]}" "${programs[i]}" --bench --quick --save-baseline "${names[i]}-$round" ${filter:+"$filter"} \
+                >"$work/${names[i]}.txt" 2>&1 || fail "${names[i]} cannot be measured; see $work/${names[i]}.txt"
+        done
+    done
 }
 library() { # PACKAGE FILE: its path, installed where that needs no password
     [ -n "$(ldconfig -p | grep -F "$2")" ] || [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null ||
@@ -56,7 +68,7 @@ library() { # PACKAGE FILE: its path, installed where that needs no password
 allocator() { # NAME PACKAGE FILE
     local path
     path="$(library "$2" "$3")"
-    if [ -n "$path" ]; then LD_PRELOAD="$path" measure "$1" "$plain"; else echo "$1 is left out; install it with: apt-get install $2"; fi
+    if [ -n "$path" ]; then row "$1" "$plain" "$path"; else echo "$1 is left out; install it with: apt-get install $2"; fi
 }
 # A build that counts what it does, and another that is laid out for what was done most.
 profile_guided() {
@@ -64,21 +76,23 @@ profile_guided() {
     merge="$(find "$(rustc --print sysroot)/lib/rustlib" -name llvm-profdata -type f | head -1)"
     [ -n "$merge" ] || { rustup component add llvm-tools && merge="$(find "$(rustc --print sysroot)/lib/rustlib" -name llvm-profdata -type f | head -1)"; } || true
     [ -n "$merge" ] || { echo "pgo is left out; install llvm-profdata with: rustup component add llvm-tools"; return; }
-    rm -rf "$work/profiles"
+    # Cargo does not see that a profile of the same name is another.
+    rm -rf "$work/profiles" "$work/pgo"
     counting="$(build "$work/pgo-counting" "-Cprofile-generate=$work/profiles")"
     "$counting" --bench --profile-time 1 ${filter:+"$filter"} >/dev/null 2>&1
     "$merge" merge -o "$work/merged.profdata" "$work/profiles"
-    measure pgo "$(build "$work/pgo" "-Cprofile-use=$work/merged.profdata")"
+    row pgo "$(build "$work/pgo" "-Cprofile-use=$work/merged.profdata")" ""
 }
 
 rm -rf "$CRITERION_HOME"
 plain="$(build "$target" "")"
-measure plain "$plain"
-measure native "$(build "$work/native" "-Ctarget-cpu=native")"
+row plain "$plain" ""
+row native "$(build "$work/native" "-Ctarget-cpu=native")" ""
 profile_guided
 allocator mimalloc libmimalloc2.0 libmimalloc.so.2
 allocator jemalloc libjemalloc2 libjemalloc.so.2
-measure again "$plain" # what two runs of one build differ by
+row again "$plain" "" # what two runs of one build differ by
+measure
 
 python3 - "$CRITERION_HOME" "$results/builds.md" <<'PYTHON'
 import json, math, sys
@@ -87,17 +101,22 @@ from pathlib import Path
 
 home, out = Path(sys.argv[1]), Path(sys.argv[2])
 rows = ["native", "pgo", "mimalloc", "jemalloc", "again"]
+def best(folder, row):
+    """The least time of a row's rounds: what else the machine did only ever adds to it."""
+    rounds = [json.loads(path.read_text()) for path in folder.glob(f"{row}-*/estimates.json")]
+    return min((one["median"]["point_estimate"] for one in rounds), default=None)
+
 ratios = defaultdict(lambda: defaultdict(list))
-for plain in sorted(home.rglob("plain/estimates.json")):
+for plain in sorted(home.rglob("plain-1/estimates.json")):
     folder = plain.parent.parent
     group = folder.relative_to(home).parts[0]
     if "reference" in folder.relative_to(home).parts:
         continue
-    before = json.loads(plain.read_text())["median"]["point_estimate"]
+    before = best(folder, "plain")
     for row in rows:
-        after = folder / row / "estimates.json"
-        if after.exists():
-            ratios[group][row].append(json.loads(after.read_text())["median"]["point_estimate"] / before)
+        after = best(folder, row)
+        if after is not None:
+            ratios[group][row].append(after / before)
 shown = [row for row in rows if any(row in of for of in ratios.values())]
 mean = lambda values: math.exp(sum(map(math.log, values)) / len(values)) if values else None
 text = lambda value: "" if value is None else f"{value:.2f}"
