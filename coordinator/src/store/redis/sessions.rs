@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use fleet_worker_sdk::{Partition, Repository, Result, SessionId};
+use fleet_worker_sdk::{Error, Partition, Repository, Result, SessionId};
 use futures_util::future::try_join_all;
 
 use super::{RedisStore, parse};
@@ -64,9 +64,12 @@ impl RedisStore {
             let read = rows.len();
             offset += read;
             for (session, changed) in rows {
-                let id = SessionId::new(&*session);
-                let Some(id) = self.told_if_unreadable(&session, id) else {
-                    continue;
+                let id = match SessionId::new(&*session) {
+                    Ok(id) => id,
+                    Err(error) => {
+                        self.leave_out(&session, &error);
+                        continue;
+                    }
                 };
                 let row = SessionCursor {
                     changed_ms: changed as i64,
@@ -100,31 +103,25 @@ impl RedisStore {
             .zip(&all)
             .filter(|(_, fields)| !fields.is_empty());
         let read = present.filter_map(|(row, fields)| {
-            let read = parse::session(&row.session, fields);
-            self.told_if_unreadable(row.session.as_str(), read)
+            let id = row.session.as_str();
+            parse::session(&row.session, fields)
+                .inspect(|_| self.unreadable.mended(id))
+                .inspect_err(|error| self.leave_out(id, error))
+                .ok()
         });
         Ok(read.collect())
     }
 
-    /// What was read, if it could be: one that is damaged must not hide the others.
-    fn told_if_unreadable<T>(&self, session: &str, read: Result<T>) -> Option<T> {
-        match read {
-            Ok(read) => {
-                self.unreadable.mended(session);
-                Some(read)
-            }
-            Err(error) => {
-                let why = error.to_string();
-                if self.unreadable.is_news(session, &why) {
-                    self.unreadable.told(session, &why);
-                    tracing::error!(
-                        session,
-                        why,
-                        "a session cannot be read; lists leave it out, and it is never retired"
-                    );
-                }
-                None
-            }
+    /// Tells, once, of a session that cannot be read: it must not hide the others.
+    fn leave_out(&self, session: &str, error: &Error) {
+        let why = error.to_string();
+        if self.unreadable.is_news(session, &why) {
+            self.unreadable.told(session, &why);
+            tracing::error!(
+                session,
+                why,
+                "a session cannot be read; lists leave it out, and it is never retired"
+            );
         }
     }
 
